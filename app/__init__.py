@@ -1,0 +1,1 @@
+"""Desktop app of Ptychoscope: panels, state and jobs around the engine."""

@@ -1,0 +1,1 @@
+"""Turning numbers into pictures: pure numpy."""

@@ -1,0 +1,1 @@
+"""Running engine verbs beside the window."""

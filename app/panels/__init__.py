@@ -1,0 +1,1 @@
+"""The dock panels, one file each."""

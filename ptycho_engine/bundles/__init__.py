@@ -1,0 +1,1 @@
+"""Reading and writing model bundles and checkpoints without running what they carry."""

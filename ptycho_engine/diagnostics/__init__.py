@@ -1,0 +1,1 @@
+"""Figures that tell whether a result can be trusted."""

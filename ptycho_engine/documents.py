@@ -1,0 +1,280 @@
+"""What Ptychoscope opens and makes: frozen documents of read-only host arrays.
+
+A document never holds a device tensor or a live network, so it can be shown, compared, pickled and kept without
+holding a GPU. Conventions: positions are ``(y, x)`` in object pixels, and the patch of a position is
+``object[y - N/2 : y + N/2, x - N/2 : x + N/2]``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray, require_shape
+from ptycho_engine.config import ModelConfig
+
+AmplitudeScale = Literal["network", "physical", "photon"]
+Severity = Literal["info", "warning", "error"]
+
+
+@runtime_checkable
+class FrameStack(Protocol):
+    """The diffraction patterns of a scan, read when they are asked for.
+
+    Readers open the file for themselves and give ``DatasetError`` when it has gone or changed. A stack can be read from
+    several threads and survives pickling (it re-opens its file).
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(n_scan, N, N)``."""
+        ...
+
+    @property
+    def stored_dtype(self) -> str:
+        """The dtype in the file, e.g. ``"uint16"``."""
+        ...
+
+    def read(self, indices: IndexArray | slice) -> FloatArray:
+        """Return the named patterns as they are stored, ``(k, N, N)`` float32, in the order asked for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayInfo:
+    """One array of a dataset file, for the table of arrays."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    n_bytes: int
+    compressed: bool
+    role: str = ""
+    """What Ptychoscope takes it for (``"diffraction"``, ``"probe"`` …), empty when it is not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A scan: patterns, positions, probe, and the object where it is known."""
+
+    name: str
+    """str Short name for lists and titles."""
+    path: Path | None
+    """The file it was read from, ``None`` if it was made in memory."""
+    frames: FrameStack
+    """(n_scan, N, N) the patterns as stored: amplitude, or counts when ``measurement`` is ``"intensity"``."""
+    scan_positions: PositionArray
+    """(n_scan, 2) float64 [px] patch centres ``(y, x)`` on the object grid."""
+    probe: ComplexArray
+    """(n_modes, N, N) complex64."""
+    object_: ComplexArray | None = None
+    """(H, W) complex64 the true or guessed object, if the file holds one."""
+    n_photons: float | None = None
+    """Photons in an average pattern, if the file says so."""
+    scan_index: IndexArray | None = None
+    """(n_scan,) int64 number of the scan that each pattern belongs to."""
+    measurement: Literal["amplitude", "intensity"] = "amplitude"
+    """Whether ``frames`` holds amplitudes (sqrt of counts, up to a factor) or counts."""
+    arrays: tuple[ArrayInfo, ...] = ()
+    """Every array of the file."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """The file's own ``_metadata``, as plain data."""
+    notes: tuple[str, ...] = ()
+    """What the reader noticed and decided, one sentence each."""
+    fingerprint: str = ""
+    """Digest of size, modification time and array headers: tells whether the file changed."""
+
+    def __post_init__(self) -> None:
+        n_scan, n, _ = self.frames.shape
+        require_shape("scan_positions", self.scan_positions, (n_scan, 2))
+        require_shape("probe", self.probe, (None, n, n))
+
+    @property
+    def n_scan(self) -> int:
+        """Number of patterns."""
+        return self.frames.shape[0]
+
+    @property
+    def n(self) -> int:
+        """Side N of a pattern [px]."""
+        return self.frames.shape[1]
+
+    def diffraction(self, indices: IndexArray | slice) -> FloatArray:
+        """Return patterns as **amplitude**, ``(k, N, N)`` float32, in the order asked for."""
+        values = self.frames.read(indices)
+        if self.measurement == "intensity":
+            return np.sqrt(np.maximum(values, 0.0))
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """One member of a bundle's archive."""
+
+    name: str
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class LossHistory:
+    """Losses of a training, by step and by epoch."""
+
+    steps: IndexArray
+    """(n_steps,) int64 step numbers from 0."""
+    step_losses: NDArray[np.float64]
+    """(n_steps,) training loss at each step read."""
+    epochs: IndexArray
+    """(n_epochs,) int64 epoch numbers from 0."""
+    train_losses: NDArray[np.float64]
+    """(n_epochs,) mean training loss."""
+    validation_losses: NDArray[np.float64]
+    """(n_epochs,) validation loss, NaN where there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A trained network with its scales and where they come from. Holds no live module."""
+
+    name: str
+    path: Path | None
+    era: str
+    """``"2026-07"``, ``"2025-11"`` … : the release family whose layout and rules it follows."""
+    model: ModelConfig
+    state: Mapping[str, NDArray[Any]]
+    """Tensors by upstream's names (``model.autoencoder.…``), read-only host arrays."""
+    intensity_scale: float
+    """S = sqrt(n_photons)/(N/2) unless learned."""
+    intensity_scale_origin: str
+    """In words, where ``intensity_scale`` comes from."""
+    input_scale: float | None = None
+    """k of the training data: (N/2)/sqrt(mean total of diffraction²); ``None`` if the bundle does not say."""
+    n_photons: float | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The flat parameters of ``params.dill``, plain data."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Training settings, as far as recorded."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Seed, dataset name and fingerprint, version and date, as far as recorded."""
+    history: LossHistory | None = None
+    members: tuple[MemberInfo, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the reader noticed, one sentence each."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of values in all tensors."""
+        return sum(int(tensor.size) for tensor in self.state.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """A half-open rectangle of array indices."""
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """Patches stitched at their positions.
+
+    Canvas pixel ``[i, j]`` is object pixel ``(origin_y + i, origin_x + j)``.
+    """
+
+    object_: ComplexArray
+    """(H, W) complex64 the stitched object, zero where nothing fell."""
+    weight: FloatArray
+    """(H, W) float32 sum of the stitching weights."""
+    origin_px: tuple[int, int]
+    """Object pixel ``(y, x)`` of canvas pixel ``[0, 0]``."""
+    scan_positions: PositionArray
+    """(n, 2) float64 [px] positions of the stitched patches, ``(y, x)``."""
+    patch_side: int
+    """Side N of a patch [px]."""
+    crop: int
+    """Side of the central square of each patch that was stitched [px]."""
+    scale: AmplitudeScale = "network"
+    """The scale of ``abs(object_)``."""
+    network_per_physical: float = 1.0
+    """Factor from physical amplitude (transmission) to network amplitude: probe_scale x k."""
+    mode: str = "none"
+    """The compatibility mode it was made with."""
+    dropped: int = 0
+    """Patches that did not fit and were left out."""
+
+    @property
+    def covered(self) -> NDArray[np.bool_]:
+        """(H, W) where at least a thousandth of the greatest weight fell."""
+        top = float(self.weight.max()) if self.weight.size else 0.0
+        return np.asarray(self.weight > 1e-3 * top) if top > 0 else np.zeros(self.weight.shape, bool)
+
+    def canvas_offsets(self) -> PositionArray:
+        """(n, 2) [px] position minus the mean position, ``(dy, dx)``."""
+        if len(self.scan_positions) == 0:
+            return np.zeros((0, 2))
+        return np.asarray(self.scan_positions - self.scan_positions.mean(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class PatchStats:
+    """Statistics of one logged batch of patch amplitudes, as in ``torch_patch_stats.json``."""
+
+    phase: str
+    batch_idx: int
+    batch_size: int
+    global_mean: float
+    global_std: float
+    """Unbiased, over all elements."""
+    var_zero_mean: float
+    """Mean square of amplitude minus its own patch's mean; biased, no root."""
+    per_patch: tuple[tuple[int, float, float, float, float], ...]
+    """(patch_idx, mean, std, min, max) of the first four."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconstructionMetrics:
+    """Agreement with a known object over the covered area, after removing a constant phase and scale."""
+
+    amplitude_correlation: float
+    phase_correlation: float
+    complex_correlation: float
+    """abs(<a, b>)/(norm(a) norm(b))."""
+    psnr_db: float
+    """Of the amplitude, after the least-squares scale; peak = greatest true amplitude."""
+    ssim: float
+    n_pixels: int
+    """Covered pixels that were compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing that is wrong, or worth knowing."""
+
+    id: str
+    severity: Severity
+    message: str
+    """The finding in one sentence with its measured figures."""
+    hint: str
+    """What to do."""
+    values: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run folder and how it stands."""
+
+    path: Path
+    verb: str
+    """``"train"`` or ``"infer"``."""
+    state: Literal["running", "completed", "stopped", "failed"]
+    epoch: int = 0
+    n_epochs: int = 0
+    checkpoint: Path | None = None
+    """Newest checkpoint to resume from."""
+    bundle: Path | None = None

@@ -1,0 +1,253 @@
+"""What a verb tells while it works: frozen, picklable events of host data.
+
+A verb is a generator of these; its last event carries the result, failure is an exception, and to cancel is to stop
+iterating and ``close()`` the generator. Each class says whether a newer event may replace an older one that nobody has
+seen yet (``LATEST``), or whether every one must arrive, in order (``EVERY``).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import ClassVar, Literal, TypeAlias
+
+from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
+from ptycho_engine.documents import (
+    Bundle,
+    Canvas,
+    Dataset,
+    Diagnosis,
+    LossHistory,
+    PatchStats,
+    ReconstructionMetrics,
+    Rectangle,
+)
+
+
+class Delivery(Enum):
+    """How an event travels to a consumer that is slower than the engine."""
+
+    LATEST = "latest"
+    EVERY = "every"
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """A verb has its inputs and its device and begins."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    verb: str
+    device: str
+    """In words, e.g. ``"cuda:0 · NVIDIA H200"`` or ``"CPU · 1 thread"``."""
+    n_total: int
+    unit: Literal["steps", "patches", "patterns"]
+    run_folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLogged:
+    """A sentence for the log."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """Counters of a verb without steps (simulation, inference, opening)."""
+
+    delivery: ClassVar[Delivery] = Delivery.LATEST
+    n_done: int
+    n_total: int
+    unit: str
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOpened:
+    """A dataset is ready."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    dataset: Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class BundleLoaded:
+    """A bundle is ready."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    bundle: Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One optimiser step is queued on the device: counters only, no device synchronisation. The cancel point."""
+
+    delivery: ClassVar[Delivery] = Delivery.LATEST
+    step: int
+    """Number of steps done since the start of the training."""
+    n_steps: int
+    epoch: int
+    n_epochs: int
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LossMeasured:
+    """The loss of one step, read from the device."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    """Before clipping."""
+    patches_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochDone:
+    """One pass over the training groups, with validation where there is a test scan."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    epoch: int
+    n_epochs: int
+    step: int
+    train_loss: float
+    validation_loss: float | None
+    learning_rate: float
+    best: bool
+    """Whether this is the best epoch so far (validation loss, or training loss without a test scan)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatchPreview:
+    """Some patches as the network draws them now, with the patterns they come from."""
+
+    delivery: ClassVar[Delivery] = Delivery.LATEST
+    phase: Literal["train", "inference"]
+    step: int
+    patches: ComplexArray
+    """(n, N, N) complex64, network scale."""
+    measured: FloatArray
+    """(n, N, N) float32 the normalised input amplitude."""
+    predicted: FloatArray | None
+    """(n, N, N) float32 the amplitude that the forward model predicts for it."""
+    frame_indices: IndexArray
+    """(n,) int64 the pattern of each patch."""
+    scan_positions: PositionArray
+    """(n, 2) float64 [px] ``(y, x)``."""
+    network_per_physical: float
+    """Divide network amplitude by this for the object's transmission."""
+    intensity_scale: float
+    """Multiply network amplitude by this for photons."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatsMeasured:
+    """Statistics of a batch of predicted patches."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    step: int
+    stats: PatchStats
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasUpdated:
+    """The canvas with the patches stitched so far."""
+
+    delivery: ClassVar[Delivery] = Delivery.LATEST
+    canvas: Canvas
+    damage: Rectangle
+    """The part that changed since the last such event that was yielded."""
+    n_done: int
+    n_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsMeasured:
+    """Agreement of the canvas with a known object."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    metrics: ReconstructionMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisFound:
+    """Something is wrong, or worth knowing."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    diagnosis: Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """A state to resume from is safe on disk."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    path: Path
+    epoch: int
+    step: int
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSaved:
+    """A bundle is safe on disk."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCompleted:
+    """The result of ``train``."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    bundle: Bundle
+    history: LossHistory
+    run_folder: Path | None
+    stopped_early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceCompleted:
+    """The result of ``infer``."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    canvas: Canvas
+    metrics: ReconstructionMetrics | None
+    run_folder: Path | None
+    seconds: float
+    patches_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileWritten:
+    """The result of a verb that writes one file (``simulate``, ``export``)."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    path: Path
+
+
+EngineEvent: TypeAlias = (
+    JobStarted
+    | MessageLogged
+    | Progressed
+    | DatasetOpened
+    | BundleLoaded
+    | StepDone
+    | LossMeasured
+    | EpochDone
+    | PatchPreview
+    | StatsMeasured
+    | CanvasUpdated
+    | MetricsMeasured
+    | DiagnosisFound
+    | CheckpointSaved
+    | BundleSaved
+    | TrainingCompleted
+    | InferenceCompleted
+    | FileWritten
+)

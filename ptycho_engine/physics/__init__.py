@@ -1,0 +1,1 @@
+"""Probe, forward model, scaling and simulation."""

@@ -1,0 +1,1 @@
+"""Demo bundle, icons and help pages shipped with the app."""
