@@ -1,0 +1,58 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`. Each works alone, again and again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FILES ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test run bench clean lint types setup qt-libraries screenshots
+
+help:
+	@echo "make demo          set up, simulate the demo scan, open the app with it (screenshots where there is no display)"
+	@echo "make test          set up, then lint, types and all tests, without a display"
+	@echo "make run FILES=…   open the app, with files"
+	@echo "make bench         measure this machine"
+	@echo "make clean         remove what these commands made"
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "==> Making the virtual environment $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Set PYTHON=python3.11 or newer.") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	@echo "==> Installing Ptychoscope and what it needs, in the versions of constraints.txt"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+setup: $(STAMP) qt-libraries
+
+# Asks Qt itself whether it can load; installs its system libraries where that is allowed, else prints the one command.
+qt-libraries: $(STAMP)
+	@$(BIN)/python resources/setup/qt_libraries.py
+
+demo: setup
+	@$(BIN)/python resources/setup/demo.py
+
+run: setup
+	$(BIN)/python main.py $(FILES)
+
+lint: $(STAMP)
+	@echo "==> Lint"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	@echo "==> Types"
+	$(BIN)/mypy
+
+test: setup lint types
+	@echo "==> Tests"
+	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+bench: setup
+	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks --benchmark-only -p no:cacheprovider
+
+clean:
+	rm -rf $(VENV) demo-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What the Makefile runs to make a fresh machine ready."""
