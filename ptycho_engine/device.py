@@ -1,0 +1,191 @@
+"""Which device computes, what it is called, how much memory it uses, and how a run repeats itself."""
+
+import gc
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ptycho_engine.errors import ConfigError, DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+# cuBLAS repeats its sums only with a workspace of fixed size, which it reads when it is first used.
+_CUBLAS_SETTING = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChoice:
+    """A device and, if it is not the one hoped for, why."""
+
+    device: "torch.device"
+    reason: str = ""
+    """Why the work falls to the CPU, in words; empty if nothing is missing."""
+
+
+def choose_device(accelerator: str = "auto", deterministic: bool = False) -> "torch.device":
+    """Return the device to compute on.
+
+    Parameters
+    ----------
+    accelerator
+        ``"auto"`` (a GPU if one works), ``"cpu"`` or ``"gpu"``.
+    deterministic
+        Whether the run is to repeat bit for bit.
+
+    Raises
+    ------
+    DeviceError
+        If a GPU was asked for and none works.
+    """
+    return device_choice(accelerator, deterministic).device
+
+
+def device_choice(accelerator: str = "auto", deterministic: bool = False) -> DeviceChoice:
+    """Return the device to compute on and why it is not a GPU; arguments as for :func:`choose_device`."""
+    import torch
+
+    if accelerator not in ("auto", "cpu", "gpu"):
+        raise ConfigError(f"the accelerator is {accelerator!r}", "It must be one of auto, cpu, gpu.")
+    if accelerator == "cpu":
+        return DeviceChoice(torch.device("cpu"))
+    if deterministic:
+        os.environ.setdefault(*_CUBLAS_SETTING)
+    device, reason = _working_gpu()
+    if device is not None:
+        return DeviceChoice(device)
+    if accelerator == "gpu":
+        raise DeviceError(f"no GPU can be used: {reason}", "Choose the CPU, or let the program choose (auto).")
+    return DeviceChoice(torch.device("cpu"), f"Computing on the CPU: {reason}.")
+
+
+def _working_gpu() -> "tuple[torch.device | None, str]":
+    import torch
+
+    if torch.cuda.is_available():
+        try:
+            device = torch.device("cuda", torch.cuda.current_device())
+            # Asking is not enough: a driver that is too old fails at the first allocation.
+            torch.zeros(1, device=device).item()
+        except (RuntimeError, AssertionError) as error:
+            return None, f"the GPU does not start ({_first_line(error)})"
+        return device, ""
+    if torch.backends.mps.is_available():
+        return torch.device("mps"), ""
+    if torch.version.cuda is None and getattr(torch.version, "hip", None) is None:
+        return None, "this installation of torch has no GPU support"
+    return None, "no GPU was found"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].strip().rstrip(".")[:200] if lines else type(error).__name__
+
+
+def describe_device(device: "torch.device") -> str:
+    """Return the device in words, e.g. ``"cuda:0 · NVIDIA H200"`` or ``"CPU · 1 thread"``."""
+    import torch
+
+    if device.type == "cuda":
+        return f"{device} · {torch.cuda.get_device_name(device)}"
+    if device.type == "mps":
+        return "mps · Apple GPU"
+    count = torch.get_num_threads()
+    return f"CPU · {count} thread{'' if count == 1 else 's'}"
+
+
+def memory_in_use(device: "torch.device") -> int:
+    """Return the bytes that the program holds: on the GPU what is allocated, on the CPU its resident memory."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    if device.type == "mps":
+        return int(torch.mps.current_allocated_memory())
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, numpy's and torch's own generators, on the CPU and on every GPU."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - other libraries draw from numpy's old generator
+    torch.manual_seed(seed)
+
+
+def compute_threads() -> int:
+    """Return how many threads CPU work gets: one core is left to the window, and ``OMP_NUM_THREADS`` is obeyed."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, available - 1)
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(threads, int(wish))) if wish.isdecimal() else threads
+
+
+@contextmanager
+def compute_settings(*, deterministic: bool) -> Iterator[None]:
+    """Hold torch's settings for the length of a job, and put the old ones back.
+
+    Parameters
+    ----------
+    deterministic
+        Only use operations that repeat bit for bit.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    was_cudnn, was_searching = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.set_num_threads(compute_threads())
+    if deterministic:
+        os.environ.setdefault(*_CUBLAS_SETTING)
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.deterministic = deterministic
+    # Searching for the fastest convolution picks by the clock, so it may pick another one next time.
+    torch.backends.cudnn.benchmark = not deterministic
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
+        torch.backends.cudnn.deterministic = was_cudnn
+        torch.backends.cudnn.benchmark = was_searching
+
+
+@contextmanager
+def device_errors(device: "torch.device") -> Iterator[None]:
+    """Turn an exhausted memory into a :class:`DeviceError`, with the memory freed again.
+
+    The frames of the failed computation are dropped: they would keep its tensors, and with them the memory, alive.
+    """
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        _drop_frames(error)
+    else:
+        return
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    where = "the GPU" if device.type in ("cuda", "mps") else "the computer"
+    raise DeviceError(f"{where} has run out of memory", "Choose a smaller batch size.") from None
+
+
+def _drop_frames(error: BaseException) -> None:
+    import traceback
+
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen.__traceback__ = None
+        seen = seen.__context__
