@@ -1,0 +1,75 @@
+"""What every panel is: a view of some slices of the session that paints only while it can be seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from PySide6.QtCore import Signal, SignalInstance
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QWidget
+
+from app.state.session import Session
+
+Area = Literal["left", "center", "right", "bottom"]
+
+
+class Panel(QWidget):
+    """One dock of the window.
+
+    A subclass builds its widgets in ``__init__``, calls ``watch`` for each slice it shows, and overrides ``refresh``,
+    which paints the present state. It is called once for a delivery, however many slices changed, and only while the
+    panel can be seen; a hidden panel is painted when it is shown. A subclass tells what the person wants by signals of
+    its own with plain data, named ``…_asked``; ``app.application`` connects them to the controller.
+    """
+
+    title: ClassVar[str] = ""
+    panel_id: ClassVar[str] = ""
+    help_text: ClassVar[str] = ""
+
+    frame_asked = Signal(object)
+    """``int | None``: this frame of the current dataset should be marked in all panels."""
+    readout_changed = Signal(str)
+    """What lies under the mouse pointer, for the status bar; empty when nothing does."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._dirty = True
+        self.setObjectName(self.panel_id)
+        self.setAccessibleName(self.title)
+        session.settled.connect(self._paint_if_seen)
+
+    def watch(self, slice_signal: SignalInstance) -> None:
+        """Paint again after ``slice_signal``: now if the panel can be seen, else when it is shown."""
+        slice_signal.connect(self._mark_dirty)
+
+    def refresh(self) -> None:
+        """Paint the present state."""
+        raise NotImplementedError
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Paint what was missed while the panel was hidden."""
+        super().showEvent(event)
+        self._paint_if_seen()
+
+    def _mark_dirty(self) -> None:
+        self._dirty = True
+
+    def _paint_if_seen(self) -> None:
+        if self._dirty and self.isVisible():
+            # Cleared first: a refresh that itself changes the state must be followed by another.
+            self._dirty = False
+            self.refresh()
+
+
+@dataclass(frozen=True)
+class PanelSpec:
+    """How a panel takes its place in the window: one line of ``app.panels.registry``."""
+
+    panel_id: str
+    title: str
+    factory: Callable[[Session, QWidget | None], Panel]
+    area: Area
+    shortcut: str
+    """Shows and raises the panel, e.g. ``"Alt+1"``."""
+    help: str

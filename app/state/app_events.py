@@ -1,0 +1,86 @@
+"""What happens in the window itself, beside the events of the engine."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
+
+
+@dataclass(frozen=True, slots=True)
+class JobBegan:
+    """A job was started; its events carry its id."""
+
+    job: JobState
+    lane: Lane = "compute"
+    keeps_losses: bool = False
+    """A resumed training goes on with the curves that are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelling:
+    """Somebody asked the job to stop."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """The job's thread is done."""
+
+    job_id: str
+    outcome: JobOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChosen:
+    """A document became the current one of its kind."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentClosed:
+    """A document was taken out of the window (its file stays)."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSelected:
+    """A frame of the current dataset was picked, in whichever panel."""
+
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRaised:
+    """Something the person should know."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeClosed:
+    """The person has read it."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A line for the log from the window itself."""
+
+    entry: LogEntry
+
+
+AppEvent: TypeAlias = (
+    JobBegan
+    | JobCancelling
+    | JobEnded
+    | DocumentChosen
+    | DocumentClosed
+    | FrameSelected
+    | NoticeRaised
+    | NoticeClosed
+    | Logged
+)

@@ -1,0 +1,157 @@
+"""All that the window knows, frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from app.state.growing import GrowingTable
+from ptycho_engine import events as engine
+from ptycho_engine.documents import (
+    Bundle,
+    Canvas,
+    Dataset,
+    Diagnosis,
+    ReconstructionMetrics,
+    Rectangle,
+    RunRecord,
+)
+
+Level = Literal["info", "warning", "error"]
+Lane = Literal["compute", "files"]
+"""One job computes; one other opens or writes files beside it."""
+JobOutcome = Literal["completed", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job as the status bar shows it; it stays, ended, until the next one of its lane begins."""
+
+    id: str
+    verb: str
+    """``"train"``, ``"infer"``, ``"simulate"``; ``"open"``, ``"save"`` or ``"export"`` in the lane of files."""
+    title: str
+    device: str = ""
+    n_done: int = 0
+    n_total: int = 0
+    unit: str = ""
+    epoch: int = 0
+    n_epochs: int = 0
+    seconds_left: float | None = None
+    state: Literal["starting", "running", "cancelling"] | JobOutcome = "starting"
+    dataset_id: str | None = None
+    bundle_id: str | None = None
+    run_folder: Path | None = None
+    checkpoint: Path | None = None
+    """The newest state on disk from which the job can go on."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it still runs."""
+        return self.state in ("starting", "running", "cancelling")
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line of the log."""
+
+    level: Level
+    text: str
+    time_s: float
+    """Seconds since 1970."""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One sentence in the notice bar, until the person closes it."""
+
+    key: str
+    """A notice of the same key replaces its predecessor."""
+    level: Level
+    message: str
+    details: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Losses:
+    """The loss curves of the current or last training."""
+
+    steps: GrowingTable = field(
+        default_factory=lambda: GrowingTable.empty(
+            "step", "epoch", "loss", "learning_rate", "gradient_norm", "patches_per_s"
+        )
+    )
+    epochs: GrowingTable = field(
+        default_factory=lambda: GrowingTable.empty("epoch", "step", "train", "validation", "learning_rate", "best")
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppState:
+    """Everything that panels show."""
+
+    datasets: Mapping[str, Dataset] = MappingProxyType({})
+    bundles: Mapping[str, Bundle] = MappingProxyType({})
+    runs: Mapping[str, RunRecord] = MappingProxyType({})
+    canvases: Mapping[str, Canvas] = MappingProxyType({})
+    dataset_id: str | None = None
+    """The current dataset; likewise the three below."""
+    bundle_id: str | None = None
+    run_id: str | None = None
+    canvas_id: str | None = None
+    job: JobState | None = None
+    """The computing job, running or last."""
+    file_job: JobState | None = None
+    """The job that opens or writes files beside it."""
+    preview: engine.PatchPreview | None = None
+    preview_dataset_id: str | None = None
+    """The dataset that ``preview.frame_indices`` counts in."""
+    canvas: Canvas | None = None
+    """The live canvas, or the last, or the one chosen."""
+    canvas_dataset_id: str | None = None
+    damage: Rectangle | None = None
+    """The part of ``canvas`` that changed with the last delivery; ``None``: all of it."""
+    canvas_done: int = 0
+    """Patches stitched so far, of ``canvas_total``."""
+    canvas_total: int = 0
+    metrics: ReconstructionMetrics | None = None
+    """Agreement of ``canvas`` with the known object."""
+    canvas_metrics: Mapping[str, ReconstructionMetrics] = MappingProxyType({})
+    """The same for each of ``canvases`` where the object is known."""
+    canvas_datasets: Mapping[str, str | None] = MappingProxyType({})
+    """The dataset that each of ``canvases`` was made from."""
+    losses: Losses = field(default_factory=Losses)
+    stats: tuple[engine.StatsMeasured, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    log: tuple[LogEntry, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    selected_frame: int | None = None
+    """The frame of the current dataset that all panels mark."""
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The current dataset."""
+        return self.datasets.get(self.dataset_id) if self.dataset_id else None
+
+    @property
+    def bundle(self) -> Bundle | None:
+        """The current bundle."""
+        return self.bundles.get(self.bundle_id) if self.bundle_id else None
+
+    @property
+    def run(self) -> RunRecord | None:
+        """The current run."""
+        return self.runs.get(self.run_id) if self.run_id else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job computes."""
+        return self.job is not None and self.job.busy
+
+
+def document_id(kind: str, name: str, path: Path | None) -> str:
+    """Return the key of a document: a file opened again replaces itself."""
+    return f"{kind}:{path if path is not None else name}"

@@ -1,0 +1,336 @@
+"""The one pure function that makes the next state from an event."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TypeVar, assert_never
+
+from app.state.app_events import (
+    AppEvent,
+    DocumentChosen,
+    DocumentClosed,
+    FrameSelected,
+    JobBegan,
+    JobCancelling,
+    JobEnded,
+    Logged,
+    NoticeClosed,
+    NoticeRaised,
+)
+from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id
+from ptycho_engine import events as engine
+from ptycho_engine.documents import RunRecord
+
+LOG_LIMIT = 2000
+STATS_LIMIT = 4096
+NOTICE_LIMIT = 5
+
+T = TypeVar("T")
+
+
+def reduce(
+    state: AppState, event: engine.EngineEvent | AppEvent, *, lane: Lane = "compute", time_s: float = 0.0
+) -> AppState:
+    """Return the state after ``event``.
+
+    Parameters
+    ----------
+    state
+        The state before; it is not changed.
+    event
+        What happened.
+    lane
+        Whose job told an engine event.
+    time_s
+        When, for the log; seconds since 1970.
+    """
+    match event:
+        case engine.JobStarted() | engine.Progressed() | engine.StepDone() | engine.CheckpointSaved():
+            return _with_job(state, lane, _advanced(_job_of(state, lane), event), event)
+        case engine.DatasetOpened() | engine.BundleLoaded() | engine.TrainingCompleted() | engine.InferenceCompleted():
+            return _with_result(state, event)
+        case engine.MessageLogged():
+            job = _job_of(state, lane)
+            return _logged(state, LogEntry(event.level, event.text, time_s, job.verb if job else ""))
+        case engine.BundleSaved() | engine.FileWritten():
+            return _logged(state, LogEntry("info", f"Wrote {event.path}", time_s, "files"))
+        case engine.LossMeasured() | engine.EpochDone():
+            return replace(state, losses=_with_loss(state.losses, event))
+        case engine.PatchPreview():
+            return replace(state, preview=event, preview_dataset_id=state.job.dataset_id if state.job else None)
+        case engine.StatsMeasured():
+            return replace(state, stats=(*state.stats, event)[-STATS_LIMIT:])
+        case engine.CanvasUpdated():
+            return replace(
+                state,
+                canvas=event.canvas,
+                canvas_id=None,
+                canvas_dataset_id=state.job.dataset_id if state.job else None,
+                damage=event.damage,
+                canvas_done=event.n_done,
+                canvas_total=event.n_total,
+            )
+        case engine.MetricsMeasured():
+            return replace(state, metrics=event.metrics)
+        case engine.DiagnosisFound():
+            others = tuple(found for found in state.diagnoses if found.id != event.diagnosis.id)
+            return replace(state, diagnoses=(*others, event.diagnosis))
+        case _:
+            return _reduce_app(state, event)
+
+
+def _reduce_app(state: AppState, event: AppEvent) -> AppState:
+    match event:
+        case JobBegan():
+            return _begin(state, event)
+        case JobCancelling():
+            return _change_job(state, event.job_id, lambda job: replace(job, state="cancelling"))
+        case JobEnded():
+            return _end(state, event)
+        case DocumentChosen():
+            return _choose(state, event.id)
+        case DocumentClosed():
+            return _close(state, event.id)
+        case FrameSelected():
+            dataset = state.dataset
+            inside = dataset is not None and event.index is not None and 0 <= event.index < dataset.n_scan
+            return replace(state, selected_frame=event.index if inside else None)
+        case NoticeRaised():
+            return _noticed(state, event.notice)
+        case NoticeClosed():
+            return replace(state, notices=tuple(notice for notice in state.notices if notice.key != event.key))
+        case Logged():
+            return _logged(state, event.entry)
+        case _:
+            assert_never(event)
+
+
+def _begin(state: AppState, event: JobBegan) -> AppState:
+    job = event.job
+    if event.lane == "files":
+        return replace(state, file_job=job)
+    state = replace(state, job=job, diagnoses=())
+    if job.verb == "train":
+        losses = state.losses if event.keeps_losses else Losses()
+        return replace(state, losses=losses, stats=(), preview=None, preview_dataset_id=None)
+    if job.verb == "infer":
+        return replace(
+            state,
+            canvas=None,
+            canvas_id=None,
+            canvas_dataset_id=job.dataset_id,
+            damage=None,
+            metrics=None,
+            canvas_done=0,
+        )
+    return state
+
+
+def _end(state: AppState, event: JobEnded) -> AppState:
+    def ended(job: JobState) -> JobState:
+        n_done = job.n_total if event.outcome == "completed" else job.n_done
+        return replace(job, state=event.outcome, seconds_left=None, n_done=n_done)
+
+    state = _change_job(state, event.job_id, ended)
+    run = state.runs.get(event.job_id)
+    if run is None:
+        return state
+    return replace(state, runs=_with(state.runs, event.job_id, replace(run, state=event.outcome)))
+
+
+def _job_of(state: AppState, lane: Lane) -> JobState | None:
+    return state.job if lane == "compute" else state.file_job
+
+
+def _change_job(state: AppState, job_id: str, change: Callable[[JobState], JobState]) -> AppState:
+    if state.job is not None and state.job.id == job_id:
+        return replace(state, job=change(state.job))
+    if state.file_job is not None and state.file_job.id == job_id:
+        return replace(state, file_job=change(state.file_job))
+    return state
+
+
+_Progress = engine.JobStarted | engine.Progressed | engine.StepDone | engine.CheckpointSaved
+
+
+def _advanced(job: JobState | None, event: _Progress) -> JobState | None:
+    if job is None:
+        return None
+    match event:
+        case engine.JobStarted():
+            return replace(
+                job,
+                device=event.device,
+                n_total=event.n_total,
+                unit=event.unit,
+                run_folder=event.run_folder or job.run_folder,
+                state="cancelling" if job.state == "cancelling" else "running",
+            )
+        case engine.Progressed():
+            return replace(
+                job, n_done=event.n_done, n_total=event.n_total, unit=event.unit, seconds_left=event.seconds_left
+            )
+        case engine.StepDone():
+            return replace(
+                job,
+                n_done=event.step,
+                n_total=event.n_steps,
+                unit="steps",
+                epoch=event.epoch,
+                n_epochs=event.n_epochs,
+                seconds_left=event.seconds_left,
+            )
+        case engine.CheckpointSaved():
+            return replace(job, checkpoint=event.path)
+        case _:
+            assert_never(event)
+
+
+def _with_job(state: AppState, lane: Lane, job: JobState | None, event: _Progress) -> AppState:
+    """Store the advanced job, and what its run folder's entry shows of it."""
+    if job is None:
+        return state
+    if lane == "files":
+        return replace(state, file_job=job)
+    state = replace(state, job=job)
+    run = state.runs.get(job.id)
+    if isinstance(event, engine.JobStarted) and event.run_folder is not None:
+        run = RunRecord(event.run_folder, job.verb, "running")
+        return replace(state, runs=_with(state.runs, job.id, run), run_id=job.id)
+    if run is None or (run.epoch == job.epoch and run.checkpoint == job.checkpoint):
+        return state
+    changed = replace(run, epoch=job.epoch, n_epochs=job.n_epochs, checkpoint=job.checkpoint)
+    return replace(state, runs=_with(state.runs, job.id, changed))
+
+
+_Result = engine.DatasetOpened | engine.BundleLoaded | engine.TrainingCompleted | engine.InferenceCompleted
+
+
+def _with_result(state: AppState, event: _Result) -> AppState:
+    match event:
+        case engine.DatasetOpened():
+            key = document_id("dataset", event.dataset.name, event.dataset.path)
+            state = replace(state, datasets=_with(state.datasets, key, event.dataset))
+            return _choose(state, key)
+        case engine.BundleLoaded():
+            key = document_id("bundle", event.bundle.name, event.bundle.path)
+            return replace(state, bundles=_with(state.bundles, key, event.bundle), bundle_id=key)
+        case engine.TrainingCompleted():
+            name = state.job.id if state.job is not None else event.bundle.name
+            key = document_id("bundle", name, event.bundle.path)
+            state = replace(state, bundles=_with(state.bundles, key, event.bundle), bundle_id=key)
+            run = state.runs.get(state.job.id) if state.job is not None else None
+            if run is None or state.job is None:
+                return state
+            return replace(state, runs=_with(state.runs, state.job.id, replace(run, bundle=event.bundle.path)))
+        case engine.InferenceCompleted():
+            return _inferred(state, event)
+        case _:
+            assert_never(event)
+
+
+def _inferred(state: AppState, event: engine.InferenceCompleted) -> AppState:
+    key = f"canvas:{state.job.id if state.job is not None else event.run_folder}"
+    measured = state.canvas_metrics
+    if event.metrics is not None:
+        measured = _with(measured, key, event.metrics)
+    n_patches = len(event.canvas.scan_positions)
+    return replace(
+        state,
+        canvases=_with(state.canvases, key, event.canvas),
+        canvas_metrics=measured,
+        canvas_datasets=_with(state.canvas_datasets, key, state.job.dataset_id if state.job else None),
+        canvas_id=key,
+        canvas=event.canvas,
+        canvas_dataset_id=state.job.dataset_id if state.job else None,
+        damage=None,
+        canvas_done=n_patches,
+        canvas_total=n_patches,
+        metrics=event.metrics,
+    )
+
+
+def _choose(state: AppState, key: str) -> AppState:
+    if key in state.datasets:
+        frame = state.selected_frame if key == state.dataset_id else None
+        frame = frame if frame is not None and frame < state.datasets[key].n_scan else None
+        return replace(state, dataset_id=key, selected_frame=frame)
+    if key in state.bundles:
+        return replace(state, bundle_id=key)
+    if key in state.runs:
+        return replace(state, run_id=key)
+    if key in state.canvases:
+        canvas = state.canvases[key]
+        n_patches = len(canvas.scan_positions)
+        return replace(
+            state,
+            canvas_id=key,
+            canvas=canvas,
+            canvas_dataset_id=state.canvas_datasets.get(key),
+            damage=None,
+            canvas_done=n_patches,
+            canvas_total=n_patches,
+            metrics=state.canvas_metrics.get(key),
+        )
+    return state
+
+
+def _close(state: AppState, key: str) -> AppState:
+    """Take a document away; where it was the current one, the newest of the others takes its place."""
+    if key in state.datasets:
+        datasets = _without(state.datasets, key)
+        if key != state.dataset_id:
+            return replace(state, datasets=datasets)
+        return replace(state, datasets=datasets, dataset_id=_newest(datasets), selected_frame=None)
+    if key in state.bundles:
+        bundles = _without(state.bundles, key)
+        return replace(
+            state, bundles=bundles, bundle_id=_newest(bundles) if key == state.bundle_id else state.bundle_id
+        )
+    if key in state.runs:
+        runs = _without(state.runs, key)
+        return replace(state, runs=runs, run_id=_newest(runs) if key == state.run_id else state.run_id)
+    if key in state.canvases:
+        closed = replace(
+            state, canvases=_without(state.canvases, key), canvas_metrics=_without(state.canvas_metrics, key)
+        )
+        if key != state.canvas_id:
+            return closed
+        return replace(closed, canvas_id=None, canvas=None, canvas_dataset_id=None, damage=None, metrics=None)
+    return state
+
+
+def _with_loss(losses: Losses, event: engine.LossMeasured | engine.EpochDone) -> Losses:
+    # A training that goes on from a checkpoint measures the steps after it again: the new figures replace the old.
+    if isinstance(event, engine.LossMeasured):
+        table = losses.steps.before("step", event.step)
+        row = (event.step, event.epoch, event.loss, event.learning_rate, event.gradient_norm, event.patches_per_s)
+        return replace(losses, steps=table.append(*row))
+    validation = float("nan") if event.validation_loss is None else event.validation_loss
+    table = losses.epochs.before("epoch", event.epoch)
+    epoch_row = (event.epoch, event.step, event.train_loss, validation, event.learning_rate, float(event.best))
+    return replace(losses, epochs=table.append(*epoch_row))
+
+
+def _noticed(state: AppState, notice: Notice) -> AppState:
+    before = next((old for old in state.notices if old.key == notice.key), None)
+    if before is not None:
+        notice = replace(notice, count=before.count + 1)
+    others = tuple(old for old in state.notices if old.key != notice.key)
+    return replace(state, notices=(*others, notice)[-NOTICE_LIMIT:])
+
+
+def _logged(state: AppState, entry: LogEntry) -> AppState:
+    return replace(state, log=(*state.log, entry)[-LOG_LIMIT:])
+
+
+def _with(mapping: Mapping[str, T], key: str, value: T) -> Mapping[str, T]:
+    return MappingProxyType({**mapping, key: value})
+
+
+def _without(mapping: Mapping[str, T], key: str) -> Mapping[str, T]:
+    return MappingProxyType({name: value for name, value in mapping.items() if name != key})
+
+
+def _newest(mapping: Mapping[str, object]) -> str | None:
+    return next(reversed(list(mapping)), None)
