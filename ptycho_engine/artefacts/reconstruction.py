@@ -1,0 +1,150 @@
+"""``reconstruction.npz``: the stitched object with everything needed to place and to scale it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_engine.arrays import frozen_array, require_shape
+from ptycho_engine.artefacts.folders import make_folder
+from ptycho_engine.bundles.atomic import atomic_write
+from ptycho_engine.documents import Canvas
+from ptycho_engine.errors import InputError
+
+FORMAT = "ptychoscope-reconstruction-1"
+_SCALES = ("network", "physical", "photon")
+_NEEDED = ("canvas", "weight", "origin_px", "scan_positions", "patch_side", "crop", "scale", "network_per_physical")
+_MEMBER_LIMIT = 64 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """What a ``reconstruction.npz`` holds."""
+
+    canvas: Canvas
+    network_canvas: Canvas | None
+    """The canvas as the network drew it, where ``canvas`` was refined against the data."""
+    intensity_scale: float
+    """Multiply network amplitude by this for photons."""
+    dataset: str
+    """Name of the scan."""
+    bundle: str
+    """Name of the bundle."""
+
+
+def write_reconstruction(reconstruction: Reconstruction, path: Path) -> None:
+    """Write a reconstruction atomically.
+
+    Keys: ``canvas`` (H, W) complex64; ``weight`` (H, W) float32; ``origin_px`` (y, x) object pixel of ``canvas[0, 0]``;
+    ``scan_positions`` (n, 2) float64 (y, x) [px]; ``patch_side``, ``crop`` [px]; ``scale`` in words;
+    ``network_per_physical`` (divide network amplitude by it for the object's transmission); ``intensity_scale``
+    (multiply network amplitude by it for photons); ``mode`` the compatibility mode; ``dropped``; ``dataset``,
+    ``bundle`` names; ``format``; after a refinement also ``network_canvas``.
+
+    Parameters
+    ----------
+    reconstruction
+        What to write.
+    path
+        The file.
+    """
+    canvas = reconstruction.canvas
+    arrays: dict[str, Any] = {
+        "format": FORMAT,
+        "canvas": canvas.object_,
+        "weight": canvas.weight,
+        "origin_px": np.array(canvas.origin_px, np.int64),
+        "scan_positions": canvas.scan_positions,
+        "patch_side": canvas.patch_side,
+        "crop": canvas.crop,
+        "scale": canvas.scale,
+        "network_per_physical": canvas.network_per_physical,
+        "intensity_scale": reconstruction.intensity_scale,
+        "mode": canvas.mode,
+        "dropped": canvas.dropped,
+        "dataset": reconstruction.dataset,
+        "bundle": reconstruction.bundle,
+    }
+    if reconstruction.network_canvas is not None:
+        arrays["network_canvas"] = reconstruction.network_canvas.object_
+    make_folder(path.parent)
+
+    def write(file: BinaryIO) -> None:
+        np.savez(file, **arrays)
+
+    atomic_write(path, write, None)
+
+
+def read_reconstruction(path: Path) -> Reconstruction:
+    """Read a ``reconstruction.npz``.
+
+    Raises
+    ------
+    InputError
+        If the file is not one, or contradicts itself.
+    """
+    try:
+        arrays = _read_arrays(path)
+        return _assemble(arrays)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", "Check that the file is there.", file=path) from error
+    except (BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+        raise InputError(
+            f"is not a reconstruction ({error})", "Give a reconstruction.npz as infer writes it.", file=path
+        ) from error
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with ZipFile(path) as archive:
+        for member in archive.infolist():
+            # The header is believed only when the member is as long as it says: nothing is allocated for a lie.
+            with archive.open(member) as file:
+                if np.lib.format.read_magic(file) != (1, 0):
+                    raise ValueError(f"array {member.filename!r} is of another version")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            n_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+            if dtype.hasobject or not 0 <= member.file_size - n_bytes <= 65_536 or n_bytes > _MEMBER_LIMIT:
+                raise ValueError(f"array {member.filename!r} contradicts its header")
+    with np.load(path, allow_pickle=False) as archive:
+        missing = [key for key in _NEEDED if key not in archive]
+        if missing:
+            raise ValueError(f"it has no {', '.join(missing)}")
+        return {key: archive[key] for key in archive}
+
+
+def _assemble(arrays: dict[str, NDArray[Any]]) -> Reconstruction:
+    scale = str(arrays["scale"])
+    if scale not in _SCALES:
+        raise ValueError(f"scale is {scale!r}")
+    object_ = frozen_array(arrays["canvas"], np.complex64)
+    require_shape("canvas", object_, (None, None))
+    require_shape("weight", arrays["weight"], object_.shape)
+    require_shape("scan_positions", arrays["scan_positions"], (None, 2))
+    origin = arrays["origin_px"]
+    require_shape("origin_px", origin, (2,))
+    canvas = Canvas(
+        object_=object_,
+        weight=frozen_array(arrays["weight"], np.float32),
+        origin_px=(int(origin[0]), int(origin[1])),
+        scan_positions=frozen_array(arrays["scan_positions"], np.float64),
+        patch_side=int(arrays["patch_side"]),
+        crop=int(arrays["crop"]),
+        scale=scale,  # type: ignore[arg-type]  # one of _SCALES, checked above
+        network_per_physical=float(arrays["network_per_physical"]),
+        mode=str(arrays["mode"]) if "mode" in arrays else "none",
+        dropped=int(arrays["dropped"]) if "dropped" in arrays else 0,
+    )
+    network = None
+    if "network_canvas" in arrays:
+        require_shape("network_canvas", arrays["network_canvas"], object_.shape)
+        network = replace(canvas, object_=frozen_array(arrays["network_canvas"], np.complex64))
+    return Reconstruction(
+        canvas=canvas,
+        network_canvas=network,
+        intensity_scale=float(arrays["intensity_scale"]) if "intensity_scale" in arrays else 1.0,
+        dataset=str(arrays["dataset"]) if "dataset" in arrays else "",
+        bundle=str(arrays["bundle"]) if "bundle" in arrays else "",
+    )
