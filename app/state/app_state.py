@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from app.state.growing import GrowingTable
 from ptycho_engine import events as engine
@@ -22,6 +22,10 @@ Level = Literal["info", "warning", "error"]
 Lane = Literal["compute", "files"]
 """One job computes; one other opens or writes files beside it."""
 JobOutcome = Literal["completed", "stopped", "failed"]
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,10 @@ class Losses:
 class AppState:
     """Everything that panels show."""
 
-    datasets: Mapping[str, Dataset] = MappingProxyType({})
-    bundles: Mapping[str, Bundle] = MappingProxyType({})
-    runs: Mapping[str, RunRecord] = MappingProxyType({})
-    canvases: Mapping[str, Canvas] = MappingProxyType({})
+    datasets: Mapping[str, Dataset] = field(default_factory=_nothing)
+    bundles: Mapping[str, Bundle] = field(default_factory=_nothing)
+    runs: Mapping[str, RunRecord] = field(default_factory=_nothing)
+    canvases: Mapping[str, Canvas] = field(default_factory=_nothing)
     dataset_id: str | None = None
     """The current dataset; likewise the three below."""
     bundle_id: str | None = None
@@ -119,9 +123,9 @@ class AppState:
     canvas_total: int = 0
     metrics: ReconstructionMetrics | None = None
     """Agreement of ``canvas`` with the known object."""
-    canvas_metrics: Mapping[str, ReconstructionMetrics] = MappingProxyType({})
+    canvas_metrics: Mapping[str, ReconstructionMetrics] = field(default_factory=_nothing)
     """The same for each of ``canvases`` where the object is known."""
-    canvas_datasets: Mapping[str, str | None] = MappingProxyType({})
+    canvas_datasets: Mapping[str, str | None] = field(default_factory=_nothing)
     """The dataset that each of ``canvases`` was made from."""
     losses: Losses = field(default_factory=Losses)
     stats: tuple[engine.StatsMeasured, ...] = ()

@@ -1,0 +1,164 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.state import app_events as app
+from app.state.app_state import AppState, JobState, LogEntry, Notice
+from app.state.reduce import LOG_LIMIT, reduce
+from ptycho_engine import events
+from ptycho_engine.arrays import frozen_array
+from ptycho_engine.documents import Diagnosis, LossHistory, ReconstructionMetrics
+from tests.app.samples import (
+    canvas_updated,
+    epoch_done,
+    loss_measured,
+    make_bundle,
+    make_canvas,
+    make_dataset,
+    step_done,
+)
+
+AppEvent = app.AppEvent | events.EngineEvent
+
+
+def after(*happened: AppEvent, start: AppState | None = None) -> AppState:
+    state = start if start is not None else AppState()
+    for event in happened:
+        state = reduce(state, event)
+    return state
+
+
+TRAIN = app.JobBegan(JobState("train-1", "train", "Training", dataset_id="dataset:/nowhere/scan.npz"))
+INFER = app.JobBegan(JobState("infer-1", "infer", "Inference", dataset_id="dataset:/nowhere/scan.npz"))
+STARTED = events.JobStarted("train", "CPU · 1 thread", 100, "steps", Path("/runs/a"))
+
+
+def test_opened_documents_are_kept_side_by_side_and_become_current() -> None:
+    first, second = make_dataset("one"), make_dataset("two")
+    state = after(events.DatasetOpened(first), events.DatasetOpened(second), events.BundleLoaded(make_bundle()))
+    assert list(state.datasets.values()) == [first, second]
+    assert state.dataset is second
+    assert state.bundle is not None
+    state = after(app.DocumentChosen("dataset:/nowhere/one.npz"), start=state)
+    assert state.dataset is first
+
+
+def test_a_file_opened_again_replaces_itself() -> None:
+    again = make_dataset("one")
+    state = after(events.DatasetOpened(make_dataset("one")), events.DatasetOpened(again))
+    assert list(state.datasets.values()) == [again]
+
+
+def test_closing_the_current_document_falls_back_to_the_newest_other() -> None:
+    state = after(events.DatasetOpened(make_dataset("one")), events.DatasetOpened(make_dataset("two")))
+    state = after(app.FrameSelected(2), app.DocumentClosed("dataset:/nowhere/two.npz"), start=state)
+    assert state.dataset_id == "dataset:/nowhere/one.npz"
+    assert state.selected_frame is None
+    assert after(app.DocumentClosed("dataset:/nowhere/one.npz"), start=state).dataset is None
+
+
+def test_training_moves_the_job_its_run_and_its_curves() -> None:
+    state = after(TRAIN, STARTED, step_done(7), loss_measured(6, 2.0), loss_measured(7, 1.0), epoch_done(0))
+    assert state.job is not None
+    assert (state.job.n_done, state.job.n_total, state.job.device, state.job.state) == (
+        7,
+        100,
+        "CPU · 1 thread",
+        "running",
+    )
+    assert state.losses.steps.column("loss").tolist() == [2.0, 1.0]
+    assert math.isnan(state.losses.epochs.column("validation")[0])
+    state = after(
+        events.CheckpointSaved(Path("/runs/a/c"), 0, 7, True), app.JobEnded("train-1", "stopped"), start=state
+    )
+    assert state.run is not None
+    assert (state.run.state, state.run.checkpoint) == ("stopped", Path("/runs/a/c"))
+    assert not state.busy
+
+
+def test_a_new_training_starts_new_curves_and_a_resumed_one_goes_on_and_overwrites() -> None:
+    state = after(TRAIN, loss_measured(0), loss_measured(1), loss_measured(2, 9.0))
+    assert len(after(TRAIN, start=state).losses.steps) == 0
+    resumed = after(replace(TRAIN, keeps_losses=True), loss_measured(2, 5.0), start=state)
+    assert resumed.losses.steps.column("loss").tolist() == [1.0, 1.0, 5.0]
+
+
+def test_completed_training_gives_the_current_bundle() -> None:
+    bundle = make_bundle("wts", "/runs/a")
+    nothing = frozen_array([], np.int64)
+    history = LossHistory(nothing, frozen_array([], float), nothing, frozen_array([], float), frozen_array([], float))
+    state = after(TRAIN, STARTED, events.TrainingCompleted(bundle, history, Path("/runs/a")))
+    assert state.bundle is bundle
+    assert state.run is not None
+    assert state.run.bundle == bundle.path
+
+
+def test_inference_fills_the_canvas_and_keeps_the_result() -> None:
+    live = after(INFER, canvas_updated(4))
+    assert (live.canvas_done, live.canvas_total, live.damage is not None) == (4, 10, True)
+    metrics = ReconstructionMetrics(0.9, 0.9, 0.9, 20.0, 0.8, 100)
+    result = make_canvas()
+    done = after(events.InferenceCompleted(result, metrics, None, 1.0, 3.0), start=live)
+    assert done.canvas is result
+    assert (done.canvas_id, done.metrics, done.damage) == ("canvas:infer-1", metrics, None)
+    other = after(replace(INFER, job=replace(INFER.job, id="infer-2")), canvas_updated(1), start=done)
+    assert other.canvas is not result
+    back = after(app.DocumentChosen("canvas:infer-1"), start=other)
+    assert (back.canvas, back.metrics, back.canvas_dataset_id) == (result, metrics, INFER.job.dataset_id)
+
+
+def test_opening_beside_a_training_leaves_the_training_alone() -> None:
+    state = after(TRAIN, STARTED, app.JobBegan(JobState("open-1", "open", "Opening"), "files"))
+    state = reduce(state, events.Progressed(3, 4, "bytes"), lane="files")
+    assert state.job is not None
+    assert state.file_job is not None
+    assert (state.job.n_done, state.file_job.n_done) == (0, 3)
+    assert after(app.JobEnded("open-1", "completed"), start=state).file_job != state.file_job
+
+
+def test_cancelling_shows_until_the_end() -> None:
+    state = after(TRAIN, app.JobCancelling("train-1"), STARTED)
+    assert state.job is not None
+    assert state.job.state == "cancelling"
+    assert state.busy
+
+
+def test_a_frame_outside_the_scan_is_no_selection() -> None:
+    state = after(events.DatasetOpened(make_dataset(n_scan=6)), app.FrameSelected(5))
+    assert state.selected_frame == 5
+    assert after(app.FrameSelected(6), start=state).selected_frame is None
+    assert after(app.FrameSelected(0)).selected_frame is None
+
+
+def test_a_repeated_notice_replaces_its_predecessor() -> None:
+    state = after(
+        app.NoticeRaised(Notice("a", "error", "first")),
+        app.NoticeRaised(Notice("b", "error", "other")),
+        app.NoticeRaised(Notice("a", "error", "second")),
+    )
+    assert [(notice.message, notice.count) for notice in state.notices] == [("other", 1), ("second", 2)]
+    assert [notice.key for notice in after(app.NoticeClosed("b"), start=state).notices] == ["a"]
+
+
+def test_the_log_is_bounded() -> None:
+    state = AppState(log=tuple(LogEntry("info", str(number), 0.0) for number in range(LOG_LIMIT)))
+    state = reduce(state, events.MessageLogged("warning", "newest"), time_s=5.0)
+    assert len(state.log) == LOG_LIMIT
+    assert (state.log[0].text, state.log[-1].text, state.log[-1].time_s) == ("1", "newest", 5.0)
+
+
+def test_a_finding_is_listed_once() -> None:
+    first, second = Diagnosis("plateau", "warning", "a", "b"), Diagnosis("plateau", "error", "c", "d")
+    state = after(events.DiagnosisFound(first), events.DiagnosisFound(second))
+    assert state.diagnoses == (second,)
+
+
+@pytest.mark.parametrize("key", ["dataset:/nowhere/scan.npz", "nothing"])
+def test_reduce_leaves_the_state_before_untouched(key: str) -> None:
+    before = after(events.DatasetOpened(make_dataset()))
+    after(app.DocumentClosed(key), TRAIN, STARTED, start=before)
+    assert list(before.datasets) == ["dataset:/nowhere/scan.npz"]
+    assert before.job is None
