@@ -1,1 +1,1 @@
-"""Network architectures and losses."""
+"""Networks from diffraction patterns to complex patches, their losses and their registry."""

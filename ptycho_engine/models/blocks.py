@@ -1,0 +1,159 @@
+"""The building blocks that the convolutional networks share, and their ladders of filters.
+
+Attribute names are those of the tensors in a bundle: a renamed attribute is a bundle that does not open.
+"""
+
+import warnings
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ptycho_engine.config import ModelConfig
+from ptycho_engine.errors import ConfigError
+
+# In units of n_filters_scale; the encoder's first entry, the input channels, is put before.
+_ENCODER_LADDERS = {64: (32, 64, 128), 128: (16, 32, 64, 128), 256: (8, 16, 32, 64, 128)}
+_DECODER_LADDERS = {64: (128, 64, 32), 128: (128, 128, 64, 32), 256: (128, 256, 128, 64, 32)}
+_GATE_REDUCTION = 16
+
+
+def channel_count(model: ModelConfig) -> int:
+    """Return the channels in and out of the network: all members of a group, or one pattern at a time."""
+    return model.channels if model.object_big else 1
+
+
+def encoder_ladder(model: ModelConfig) -> tuple[int, ...]:
+    """Return the filters before, between and after the encoder blocks."""
+    return (channel_count(model), *_scaled(_ENCODER_LADDERS, model))
+
+
+def decoder_ladder(model: ModelConfig) -> tuple[int, ...]:
+    """Return the filters before, between and after the decoder blocks."""
+    return _scaled(_DECODER_LADDERS, model)
+
+
+def _scaled(ladders: dict[int, tuple[int, ...]], model: ModelConfig) -> tuple[int, ...]:
+    if model.n not in ladders:
+        sides = ", ".join(str(side) for side in ladders)
+        raise ConfigError(f"there is no network for patches of side {model.n}", f"The side must be one of {sides}.")
+    return tuple(model.n_filters_scale * filters for filters in ladders[model.n])
+
+
+def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
+    """Return a 3x3 convolution that keeps the size."""
+    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+
+
+class DoubleConv(nn.Module):
+    """Two convolutions, each with an optional normalisation and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, batch_norm: bool) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(inputs, outputs)
+        self.conv2 = conv3x3(outputs, outputs)
+        self.bn1 = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
+        self.bn2 = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features ``(B, outputs, H, W)``."""
+        features = functional.relu(self.bn1(self.conv1(features)))
+        return functional.relu(self.bn2(self.conv2(features)))
+
+
+class ChannelGate(nn.Module):
+    """Weighs each channel by its mean and its maximum, through one small shared network."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = channels // _GATE_REDUCTION
+        with warnings.catch_warnings():
+            # Eight channels leave no hidden unit; the layer is then empty and torch warns that it cannot fill it.
+            warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+            self.mlp = nn.Sequential(nn.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the weighed features, of the same shape."""
+        weights = torch.sigmoid(self.mlp(features.mean(dim=(2, 3))) + self.mlp(features.amax(dim=(2, 3))))
+        return features * weights[:, :, None, None]
+
+
+class SpatialGate(nn.Module):
+    """Weighs each pixel by the maximum and the mean over its channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compress = nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the weighed features, of the same shape."""
+        summary = torch.cat((features.amax(dim=1, keepdim=True), features.mean(dim=1, keepdim=True)), dim=1)
+        return features * torch.sigmoid(self.compress(summary))
+
+
+class Attention(nn.Module):
+    """A channel gate, then a spatial gate."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.ChannelGate = ChannelGate(channels)
+        self.SpatialGate = SpatialGate()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the weighed features, of the same shape."""
+        weighed: Tensor = self.SpatialGate(self.ChannelGate(features))
+        return weighed
+
+
+class DownBlock(DoubleConv):
+    """Double convolution, attention, and half the size."""
+
+    def __init__(self, inputs: int, outputs: int, *, batch_norm: bool, attention: bool) -> None:
+        super().__init__(inputs, outputs, batch_norm=batch_norm)
+        self.attention = Attention(outputs) if attention else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features ``(B, outputs, H/2, W/2)``."""
+        return functional.max_pool2d(self.attention(super().forward(features)), 2)
+
+
+class UpBlock(DoubleConv):
+    """Double convolution, then twice the size by repeating pixels."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features ``(B, outputs, 2H, 2W)``."""
+        return functional.interpolate(super().forward(features), scale_factor=2, mode="nearest")
+
+
+class Encoder(nn.Module):
+    """From patterns to the bottleneck of 8 x 8 pixels."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            DownBlock(inputs, outputs, batch_norm=model.batch_norm, attention=model.cbam_encoder)
+            for inputs, outputs in pairwise(encoder_ladder(model))
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the bottleneck ``(B, 128 s, 8, 8)``."""
+        for block in self.blocks:
+            images = block(images)
+        return images
+
+
+class Ascent(nn.Module):
+    """From the bottleneck to features of half the patch's side; the base of the decoders."""
+
+    def __init__(self, model: ModelConfig, *, batch_norm: bool) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            UpBlock(inputs, outputs, batch_norm=batch_norm) for inputs, outputs in pairwise(decoder_ladder(model))
+        )
+
+    def climb(self, features: Tensor) -> Tensor:
+        """Return the features ``(B, 32 s, N/2, N/2)``."""
+        for block in self.blocks:
+            features = block(features)
+        return features

@@ -1,0 +1,83 @@
+"""A network of the size of ``cnn`` that draws the whole patch at once, with an amplitude bounded around transparency.
+
+Amplitude is ``output_scale * 2 sigmoid``: it starts at a transparent object and can neither turn negative nor run away.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ptycho_engine.config import ModelConfig
+from ptycho_engine.models.blocks import Ascent, Encoder, channel_count, conv3x3, decoder_ladder
+from ptycho_engine.models.network import PatchModule
+
+_START_GAIN = 0.1
+
+
+class FullHead(nn.Module):
+    """Features at half the side in, one raw quantity over the whole patch out.
+
+    Most filters stay at half the side: at the full side every filter costs four times as much.
+    """
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        features = decoder_ladder(model)[-1]
+        self.conv1 = conv3x3(features, features // 2)
+        self.conv2 = conv3x3(features // 2, features // 4)
+        self.conv3 = conv3x3(features // 4, channel_count(model))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the raw quantity ``(B, channels, N, N)``."""
+        features = functional.relu(self.conv1(features))
+        features = functional.interpolate(features, scale_factor=2, mode="nearest")
+        raw: Tensor = self.conv3(functional.relu(self.conv2(features)))
+        return raw
+
+    def start_at_zero(self) -> None:
+        """Set the last layer to start near zero."""
+        with torch.no_grad():
+            self.conv3.weight.mul_(_START_GAIN)
+            nn.init.zeros_(self.conv3.bias)  # type: ignore[arg-type]
+
+
+class FullDecoder(Ascent):
+    """Bottleneck to one raw quantity over the whole patch."""
+
+    def __init__(self, model: ModelConfig, *, batch_norm: bool) -> None:
+        super().__init__(model, batch_norm=batch_norm)
+        self.head = FullHead(model)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the raw quantity ``(B, channels, N, N)``."""
+        raw: Tensor = self.head(self.climb(features))
+        return raw
+
+
+class FullPatchCnn(PatchModule):
+    """One encoder, one decoder for the amplitude, one for the phase, all over the whole patch."""
+
+    output_scale: Tensor
+    """(1,) network amplitude of a transparent object; kept in the state, not trained."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        self.takes_logarithm = model.input_transform == "log1p"
+        self.register_buffer("output_scale", torch.ones(1))
+        self.encoder = Encoder(model)
+        self.decoder_amp = FullDecoder(model, batch_norm=False)
+        self.decoder_phase = FullDecoder(model, batch_norm=model.batch_norm)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return amplitude and phase of ``images``, all ``(B, channels, N, N)``."""
+        bottleneck = self.encoder(torch.log1p(images) if self.takes_logarithm else images)
+        amplitude = self.output_scale * 2.0 * torch.sigmoid(self.decoder_amp(bottleneck).float())
+        return amplitude, math.pi * torch.tanh(self.decoder_phase(bottleneck).float())
+
+    def start_transparent(self, amplitude: float) -> None:
+        """Set the amplitude of a transparent object, and the heads to start there."""
+        self.output_scale.fill_(amplitude)
+        self.decoder_amp.head.start_at_zero()
+        self.decoder_phase.head.start_at_zero()

@@ -1,0 +1,39 @@
+"""What training minimises: the distance between the predicted and the measured amplitude."""
+
+import torch
+from torch import Tensor
+
+_TINY = 1e-8
+
+
+def poisson_loss(predicted: Tensor, measured: Tensor, intensity_scale: Tensor | float) -> Tensor:
+    """Return the negative log-likelihood of the measured counts, a scalar.
+
+    Both amplitudes are brought to photons with the intensity scale S: the rate is ``(S predicted)²``, the count
+    ``(S measured)²``. The sum over a group is averaged over the batch and divided by the mean measured amplitude.
+
+    Parameters
+    ----------
+    predicted
+        ``(B, C, N, N)`` amplitude of the forward model.
+    measured
+        ``(B, C, N, N)`` normalised measured amplitude.
+    intensity_scale
+        S, one number or a tensor that broadcasts.
+    """
+    rate = (intensity_scale * predicted) ** 2
+    with torch.no_grad():
+        count = (intensity_scale * measured) ** 2
+        constant = torch.lgamma(count + 1.0)
+    # xlogy: no count and no rate is certain, not undefined.
+    terms = rate - torch.xlogy(count, rate) + constant
+    return terms.sum(dim=tuple(range(1, terms.ndim))).mean() / (measured.mean() + _TINY)
+
+
+def mae_loss(predicted: Tensor, measured: Tensor, intensity_scale: Tensor | float) -> Tensor:
+    """Return the mean absolute difference of the amplitudes in root photons over the mean measured amplitude.
+
+    Arguments as for :func:`poisson_loss`.
+    """
+    difference = intensity_scale * predicted - intensity_scale * measured
+    return difference.abs().mean() / (measured.mean() + _TINY)
