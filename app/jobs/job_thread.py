@@ -55,7 +55,7 @@ class JobThread(QThread):
     """The id of the job and its ``JobEnd``, after its last event."""
     _woken = Signal()
 
-    _running: "ClassVar[set[JobThread]]" = set()
+    _running: ClassVar[set["JobThread"]] = set()
     _usual_switch_interval_s: ClassVar[float] = 0.0
 
     def __init__(self, job_id: str, verb: Verb, *, computes: bool = False, parent: QObject | None = None) -> None:

@@ -87,7 +87,9 @@ def test_cancel_stops_at_the_next_event_and_closes_the_generator(qtbot: QtBot) -
         finally:
             closed.set()
 
-    job = JobThread("job-1", verb)
+    # Held here, so that only close() can end it, not the garbage collector.
+    events = verb()
+    job = JobThread("job-1", lambda: events)
     heard = Heard(job)
     with qtbot.waitSignal(job.ended, timeout=5000):
         job.begin()
