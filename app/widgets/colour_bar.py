@@ -1,0 +1,90 @@
+"""The colour bar beside a picture: its colours, its values, and what they are in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor
+
+from app.display.colormaps import colour_table
+from app.display.levels import Levels, Scaling, nice_ticks, scale_level
+from app.widgets.plot_colours import PlotColours
+
+BAR_WIDTH = 14
+Tick = tuple[float, str]
+
+
+class ColourBar:
+    """A bar in two cells of a graphics layout: the colours, and an axis with the name of the quantity."""
+
+    def __init__(self, layout: Any, row: int, column: int) -> None:
+        self._view = layout.addViewBox(row=row, col=column, enableMenu=False, enableMouse=False)
+        self._view.setFixedWidth(BAR_WIDTH)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self._view.addItem(self._image, ignoreBounds=True)
+        self._axis = pg.AxisItem("right")
+        self._axis.enableAutoSIPrefix(False)
+        self._axis.linkToView(self._view)
+        layout.addItem(self._axis, row=row, col=column + 1)
+        self.label = ""
+        self.tick_texts: tuple[str, ...] = ()
+        self._visible = True
+
+    def show(
+        self,
+        colour_map: str,
+        levels: Levels,
+        scaling: Scaling,
+        label: str,
+        ticks: Sequence[Tick] | None = None,
+    ) -> None:
+        """Show the colours of a map between two levels.
+
+        Parameters
+        ----------
+        colour_map, levels, scaling
+            As the picture is painted.
+        label
+            The quantity, its scale and its unit.
+        ticks
+            Values with their texts, where round numbers will not do (multiples of pi).
+        """
+        low, high = scale_level(levels[0], scaling), scale_level(levels[1], scaling)
+        self._image.setImage(np.arange(256, dtype=np.uint8)[:, None], levels=(0, 255), autoLevels=False)
+        self._image.setLookupTable(colour_table(colour_map))
+        self._image.setRect(QRectF(0.0, low, 1.0, high - low))
+        self._view.setRange(xRange=(0, 1), yRange=(low, high), padding=0)
+        chosen = [(value, tick_text(value)) for value in nice_ticks(*levels, scaling)] if ticks is None else list(ticks)
+        self._axis.setTicks([[(scale_level(value, scaling), text) for value, text in chosen], []])
+        self.tick_texts = tuple(text for _, text in chosen)
+        self.label = label if scaling == "linear" else f"{label} · {scaling}"
+        self._axis.setLabel(self.label)
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide the bar; a hidden one takes no room."""
+        if visible == self._visible:
+            return
+        self._visible = visible
+        self._view.setVisible(visible)
+        self._axis.setVisible(visible)
+        self._view.setFixedWidth(BAR_WIDTH if visible else 0)
+        self._axis.setWidth(None if visible else 0)
+
+    def set_colours(self, colours: PlotColours) -> None:
+        """Follow the palette."""
+        self._axis.setPen(QColor(colours.foreground))
+        self._axis.setTextPen(QColor(colours.foreground))
+        self._view.setBorder(QColor(colours.grid))
+
+
+def tick_text(value: float) -> str:
+    """Return a short text of a round value."""
+    if value == 0:
+        return "0"
+    text = f"{value:.4g}"
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        return f"{mantissa}e{int(exponent)}"
+    return text
