@@ -115,10 +115,8 @@ def auto_levels(values: NDArray[np.floating], mode: LevelMode, scaling: Scaling)
 
 def nice_ticks(low: float, high: float, scaling: Scaling, most: int = 6) -> list[float]:
     """Return round values between two levels for the axis of a colour bar, at most about ``most``."""
-    if scaling == "log" and low > 0 and high / low >= 20:
-        decades = range(int(np.ceil(np.log10(low))), int(np.floor(np.log10(high))) + 1)
-        step = max(1, -(-len(decades) // most))
-        return [10.0**decade for decade in decades][::step]
+    if scaling == "log" and low > 0 and high / low >= 3:
+        return _log_ticks(low, high, most)
     span = high - low
     if not (np.isfinite(span) and span > 0):
         return [low]
@@ -127,3 +125,12 @@ def nice_ticks(low: float, high: float, scaling: Scaling, most: int = 6) -> list
     step_size = float(next((m for m in (1, 2, 2.5, 5, 10) if m * magnitude >= raw), 10) * magnitude)
     first, last = int(np.ceil(low / step_size - 1e-9)), int(np.floor(high / step_size + 1e-9))
     return [round(i * step_size, 12) if abs(i * step_size) > 1e-6 else i * step_size for i in range(first, last + 1)]
+
+
+def _log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Return powers of ten, or 1, 2 and 5 of each decade where there are few decades."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    steps = (1.0, 2.0, 5.0) if len(decades) <= most // 2 + 1 else (1.0,)
+    ticks = [float(f"{step}e{decade}") for decade in decades for step in steps]
+    inside = [tick for tick in ticks if low * (1 - 1e-6) <= tick <= high * (1 + 1e-6)]
+    return inside[:: max(1, -(-len(inside) // (most + 2)))]

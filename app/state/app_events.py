@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
+from app.state.readings import FrameRead, ScanSummarised
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +84,6 @@ AppEvent: TypeAlias = (
     | NoticeRaised
     | NoticeClosed
     | Logged
+    | FrameRead
+    | ScanSummarised
 )

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from app.state.growing import GrowingTable
+from app.state.readings import FrameRead, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import (
     Bundle,
@@ -134,6 +135,10 @@ class AppState:
     notices: tuple[Notice, ...] = ()
     selected_frame: int | None = None
     """The frame of the current dataset that all panels mark."""
+    frame: FrameRead | None = None
+    """The pattern that was read last, to be looked at."""
+    summaries: Mapping[str, ScanSummarised] = field(default_factory=_nothing)
+    """What was read of all patterns of each dataset, where somebody looked."""
 
     @property
     def dataset(self) -> Dataset | None:

@@ -18,6 +18,7 @@ from app.state.app_events import (
     NoticeRaised,
 )
 from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id
+from app.state.readings import FrameRead, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import RunRecord
 
@@ -101,6 +102,12 @@ def _reduce_app(state: AppState, event: AppEvent) -> AppState:
             return replace(state, notices=tuple(notice for notice in state.notices if notice.key != event.key))
         case Logged():
             return _logged(state, event.entry)
+        case FrameRead():
+            return replace(state, frame=event) if event.dataset_id in state.datasets else state
+        case ScanSummarised():
+            if event.dataset_id not in state.datasets:
+                return state
+            return replace(state, summaries=_with(state.summaries, event.dataset_id, event))
         case _:
             assert_never(event)
 
@@ -210,7 +217,9 @@ def _with_result(state: AppState, event: _Result) -> AppState:
     match event:
         case engine.DatasetOpened():
             key = document_id("dataset", event.dataset.name, event.dataset.path)
-            state = replace(state, datasets=_with(state.datasets, key, event.dataset))
+            state = replace(
+                state, datasets=_with(state.datasets, key, event.dataset), summaries=_without(state.summaries, key)
+            )
             return _choose(state, key)
         case engine.BundleLoaded():
             key = document_id("bundle", event.bundle.name, event.bundle.path)
@@ -279,9 +288,10 @@ def _close(state: AppState, key: str) -> AppState:
     """Take a document away; where it was the current one, the newest of the others takes its place."""
     if key in state.datasets:
         datasets = _without(state.datasets, key)
+        state = replace(state, summaries=_without(state.summaries, key))
         if key != state.dataset_id:
             return replace(state, datasets=datasets)
-        return replace(state, datasets=datasets, dataset_id=_newest(datasets), selected_frame=None)
+        return replace(state, datasets=datasets, dataset_id=_newest(datasets), selected_frame=None, frame=None)
     if key in state.bundles:
         bundles = _without(state.bundles, key)
         return replace(

@@ -20,6 +20,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "diagnoses_changed": ("diagnoses",),
     "log_changed": ("log",),
     "selection_changed": ("selected_frame", "dataset_id"),
+    "frames_changed": ("frame", "summaries"),
     "notices_changed": ("notices",),
 }
 """The signal of each slice, and the fields of the state that belong to it."""
@@ -40,6 +41,7 @@ class Session(QObject):
     diagnoses_changed = Signal()
     log_changed = Signal()
     selection_changed = Signal()
+    frames_changed = Signal()
     notices_changed = Signal()
     settled = Signal()
 

@@ -40,7 +40,7 @@ class ImageView(QWidget):
     """The Reading under the mouse, ``None`` when it leaves the picture."""
     clicked = Signal(float, float)
     """Row and column of a click, in fractions of a pixel."""
-    export_requested = Signal(object)
+    export_asked = Signal(object)
     """An Export that is to be written to a file chosen by the user."""
     settings_changed = Signal()
     """The user chose another colour map, scaling or range from the menu."""
@@ -86,7 +86,7 @@ class ImageView(QWidget):
         self._title.setContentsMargins(4, 2, 4, 2)
         self._graphics = pg.GraphicsLayoutWidget()
         self._graphics.setMinimumSize(QSize(120, 100))
-        self._graphics.ci.layout.setContentsMargins(2, 2, 2, 2)
+        self._graphics.ci.layout.setContentsMargins(2, 9, 2, 9)
         self._graphics.ci.layout.setSpacing(3)
         # The picture takes the keyboard as a whole; the scene inside has nothing to focus.
         self._graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -131,6 +131,16 @@ class ImageView(QWidget):
     def levels(self) -> Levels:
         """The values at both ends of the colour bar."""
         return self._levels
+
+    @property
+    def is_painted(self) -> bool:
+        """Whether the picture came with ready-made colours."""
+        return self._painted_rgba
+
+    @property
+    def has_fixed_levels(self) -> bool:
+        """Whether the range was given, not taken from the picture."""
+        return self._explicit is not None
 
     @property
     def title(self) -> str:
@@ -228,6 +238,11 @@ class ImageView(QWidget):
             height, width = self._values.shape[:2]
             self.view_box.setRange(QRectF(0, 0, width, height), padding=0.02)
 
+    def fit_all(self) -> None:
+        """Show the whole picture here and in the linked views."""
+        for view in (self, *self._linked):
+            view.fit()
+
     def link(self, other: "ImageView") -> None:
         """Share the zoom with another view, both ways."""
         self._linked.append(other)
@@ -302,7 +317,7 @@ class ImageView(QWidget):
             self._open_menu(event.screenPos().toPoint())
         elif event.button() == Qt.MouseButton.LeftButton:
             if event.double():
-                self.fit()
+                self.fit_all()
                 return
             place = self._place(event.scenePos())
             if self.reading_at(place.y(), place.x()) is not None:
@@ -319,9 +334,7 @@ class ImageView(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:  # Qt's name
         """Home shows the whole picture, the menu key opens the menu."""
         if event.key() == Qt.Key.Key_Home:
-            self.fit()
-            for other in self._linked:
-                other.fit()
+            self.fit_all()
         elif event.key() == Qt.Key.Key_Menu:
             self._open_menu(self.mapToGlobal(self.rect().center()))
         else:

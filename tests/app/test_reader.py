@@ -1,0 +1,47 @@
+"""Reading patterns to be looked at."""
+
+import numpy as np
+import pytest
+
+from app.jobs import reader
+from app.state.app_events import DocumentClosed
+from app.state.app_state import AppState, document_id
+from app.state.reduce import reduce
+from ptycho_engine.events import DatasetOpened
+from tests.app.samples import make_dataset
+
+
+def test_a_frame_is_read_as_amplitude_and_cannot_be_changed() -> None:
+    dataset = make_dataset()
+    (event,) = reader.read_frame("a", dataset, 4)
+    assert event.index == 4
+    np.testing.assert_array_equal(event.diffraction, dataset.diffraction(slice(4, 5))[0])
+    assert not event.diffraction.flags.writeable
+
+
+def test_the_summary_grows_block_by_block_to_the_whole_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make_dataset(n_scan=5)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", 2 * 4 * dataset.n**2)
+    summaries = list(reader.summarise_scan("a", dataset))
+    frames = dataset.diffraction(slice(0, 5))
+    assert [summary.n_done for summary in summaries] == [2, 4, 5]
+    assert np.isnan(summaries[0].totals[2:]).all()
+    np.testing.assert_allclose(summaries[0].mean, frames[:2].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(summaries[-1].mean, frames.mean(axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(summaries[-1].maximum, frames.max(axis=0))
+    np.testing.assert_allclose(summaries[-1].totals, (frames.astype(float) ** 2).sum(axis=(1, 2)), rtol=1e-6)
+
+
+def test_readings_of_a_dataset_that_was_closed_are_dropped() -> None:
+    dataset = make_dataset()
+    key = document_id("dataset", dataset.name, dataset.path)
+    (frame,) = reader.read_frame(key, dataset, 1)
+    (summary,) = reader.summarise_scan(key, dataset)
+    opened = reduce(AppState(), DatasetOpened(dataset))
+    shown = reduce(reduce(opened, frame), summary)
+    assert shown.frame is frame
+    assert shown.summaries[key] is summary
+    closed = reduce(shown, DocumentClosed(key))
+    assert closed.frame is None
+    assert not closed.summaries
+    assert reduce(reduce(closed, frame), summary) is closed
