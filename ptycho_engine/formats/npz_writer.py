@@ -2,9 +2,9 @@
 
 import json
 import os
-import secrets
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ptycho_engine.arrays import ComplexArray, IndexArray, PositionArray
-from ptycho_engine.errors import OutputError
+from ptycho_engine.bundles.atomic import output_error
 
 
 class NpzWriter:
@@ -36,13 +36,12 @@ class NpzWriter:
 
     def __enter__(self) -> Self:
         try:
-            self._temporary = self.path.with_name(f".{self.path.name[:40]}-{secrets.token_hex(4)}.tmp")
-            self._stream = self._temporary.open("x+b")
+            self._temporary = self.path.with_name(f".{self.path.name[:80]}.{os.getpid()}.tmp")
+            self._stream = self._temporary.open("w+b")
         except OSError as error:
-            raise OutputError(
-                f"the file cannot be written ({error.strerror})", "Choose a folder that exists.", file=self.path
-            ) from None
+            raise output_error(error, self.path) from None
         self._archive = zipfile.ZipFile(self._stream, "w", self._method, compresslevel=1)
+        self._stack: StackWriter | None = None
         return self
 
     def __exit__(
@@ -56,17 +55,22 @@ class NpzWriter:
                 self._stream.close()
                 os.replace(self._temporary, self.path)
         except OSError as reason:
-            raise self._failure(reason) from None
+            raise output_error(reason, self.path) from None
         finally:
-            self._stream.close()
+            self._abandon()
             self._temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise self._failure(error) from None
+            raise output_error(error, self.path) from None
 
-    def _failure(self, reason: OSError) -> OutputError:
-        return OutputError(
-            f"the file could not be written ({reason.strerror})", "Make room or choose another folder.", file=self.path
-        )
+    def _abandon(self) -> None:
+        """Close what is still open, in the order in which it was opened last; what it says no longer matters."""
+        if self._stack is not None:
+            with suppress(OSError, ValueError):
+                self._stack.abandon()
+        with suppress(OSError, ValueError):
+            self._archive.close()
+        with suppress(OSError):
+            self._stream.close()
 
     def add(self, key: str, values: ArrayLike) -> None:
         """Add one array."""
@@ -75,7 +79,8 @@ class NpzWriter:
 
     def open_stack(self, key: str, shape: tuple[int, ...], dtype: DTypeLike) -> "StackWriter":
         """Begin an array that is written block by block; end it before the next array is added."""
-        return StackWriter(self._archive, key, shape, np.dtype(dtype))
+        self._stack = StackWriter(self._archive, key, shape, np.dtype(dtype))
+        return self._stack
 
     def add_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Add ``_metadata``: JSON text in an array of one object, as PtychoPINN writes and reads it."""
@@ -97,6 +102,10 @@ class StackWriter:
         """Append ``block`` to the array."""
         self._missing -= len(block)
         self._member.write(np.ascontiguousarray(block, self._dtype).tobytes())
+
+    def abandon(self) -> None:
+        """Close the member without asking whether it is complete."""
+        self._member.close()
 
     def close(self) -> None:
         """End the array; it must be as long as announced."""
