@@ -80,11 +80,10 @@ class ColourBar:
 
 
 def tick_text(value: float) -> str:
-    """Return a short text of a round value."""
+    """Return a short text of a value."""
     if value == 0:
         return "0"
-    text = f"{value:.4g}"
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        return f"{mantissa}e{int(exponent)}"
-    return text
+    if 1e-3 <= abs(value) < 1e6:
+        return f"{value:.5g}" if abs(value) < 1e5 else f"{value:.6g}"
+    mantissa, exponent = f"{value:.3e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"

@@ -1,0 +1,309 @@
+"""Curves over a common axis, with a second scale at the right if wanted. A million points stay quick."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
+
+from app.display.curves import Curve, drawable, running_mean
+from app.display.exports import Export, csv_bytes, with_suffix
+from app.widgets.image_menu import ask_for_path, png_bytes
+from app.widgets.image_view import PALETTE_EVENTS
+from app.widgets.plot_colours import plot_colours, screen_pen
+
+SMOOTHING_WINDOWS = (1, 5, 25, 100)
+DOTS_LIMIT = 60
+"""Curves of fewer points show each of them."""
+
+
+@dataclass(eq=False)
+class _Series:
+    x: Curve
+    y: Curve
+    secondary: bool
+    number: int
+    raw: Any
+    smooth: Any
+
+
+class CurvePlot(QWidget):
+    """Named curves; the same name again replaces the curve."""
+
+    export_asked = Signal(object)
+    """An Export that is to be written to a file chosen by the user."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        x_label: str = "",
+        y_label: str = "",
+        secondary_label: str = "",
+        log: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.name = name
+        self.x_label, self.y_label, self.secondary_label = x_label, y_label, secondary_label
+        self._log = log
+        self._smoothing = 1
+        self._series: dict[str, _Series] = {}
+        self._fitted = True
+        self._build()
+        self._apply_palette()
+        self.set_log(log)
+
+    def _build(self) -> None:
+        self.setAccessibleName(self.name)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._graphics = pg.PlotWidget(enableMenu=False)
+        self._graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._graphics.setMinimumSize(120, 80)
+        self._plot = self._graphics.getPlotItem()
+        self._plot.hideButtons()
+        self._plot.setClipToView(True)
+        self._plot.setDownsampling(auto=True, mode="peak")
+        self._legend = self._plot.addLegend(offset=(-8, 4))
+        self._legend.setColumnCount(2)
+        self._right = pg.ViewBox(enableMenu=False)
+        self._right.setMouseEnabled(x=True, y=False)
+        self._plot.scene().addItem(self._right)
+        right_axis = self._plot.getAxis("right")
+        right_axis.linkToView(self._right)
+        right_axis.enableAutoSIPrefix(False)
+        self._right.setXLink(self._plot)
+        self._plot.getAxis("left").enableAutoSIPrefix(False)
+        self._plot.getAxis("bottom").enableAutoSIPrefix(False)
+        self._plot.vb.sigResized.connect(self._place_right)
+        self._plot.vb.sigYRangeChanged.connect(self._choose_tick_texts)
+        self._plot.scene().sigMouseClicked.connect(self._mouse_clicked)
+        self._plot.setLabel("bottom", self.x_label)
+        self._plot.setLabel("left", self.y_label)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._graphics)
+
+    # --- curves ---
+
+    @property
+    def series_names(self) -> tuple[str, ...]:
+        """The names of the curves there are."""
+        return tuple(self._series)
+
+    @property
+    def log(self) -> bool:
+        """Whether the left axis is logarithmic."""
+        return self._log
+
+    @property
+    def smoothing(self) -> int:
+        """Number of neighbours in the running mean; 1 is none."""
+        return self._smoothing
+
+    def set_series(self, name: str, x: ArrayLike, y: ArrayLike, *, secondary: bool = False) -> None:
+        """Draw a curve.
+
+        Parameters
+        ----------
+        name
+            The name in the legend.
+        x, y
+            ``(n,)`` values; a ``y`` that is not finite leaves a gap.
+        secondary
+            Measure it on the axis at the right.
+        """
+        series = self._series.get(name)
+        if series is not None and series.secondary != secondary:
+            self.remove_series(name)
+            series = None
+        if series is None:
+            series = self._add(name, secondary)
+        series.x = np.asarray(x, dtype=np.float64)
+        series.y = np.asarray(y, dtype=np.float64)
+        self._draw(series)
+
+    def _add(self, name: str, secondary: bool) -> _Series:
+        used = {series.number for series in self._series.values()}
+        number = next(i for i in range(len(used) + 1) if i not in used)
+        empty = np.zeros(0)
+        curves = [pg.PlotDataItem(name=name if i else None) for i in range(2)]
+        for curve in curves:
+            curve.setDownsampling(auto=True, method="peak")
+            curve.setClipToView(True)
+            if secondary:
+                self._right.addItem(curve)
+            else:
+                self._plot.addItem(curve)
+        if secondary:
+            self._legend.addItem(curves[1], name)
+            self._plot.showAxis("right")
+            self._plot.setLabel("right", self.secondary_label or name)
+        series = _Series(empty, empty, secondary, number, curves[0], curves[1])
+        self._series[name] = series
+        self._colour(series)
+        return series
+
+    def remove_series(self, name: str) -> None:
+        """Take a curve away, if it is there."""
+        series = self._series.pop(name, None)
+        if series is None:
+            return
+        for curve in (series.raw, series.smooth):
+            if series.secondary:
+                self._right.removeItem(curve)
+            else:
+                self._plot.removeItem(curve)
+        if series.secondary:
+            self._legend.removeItem(series.smooth)
+            if not any(other.secondary for other in self._series.values()):
+                self._plot.hideAxis("right")
+
+    def clear_series(self) -> None:
+        """Take all curves away."""
+        for name in self.series_names:
+            self.remove_series(name)
+
+    def _draw(self, series: _Series) -> None:
+        log = self._log and not series.secondary
+        window = self._smoothing if series.y.size > 2 * self._smoothing else 1
+        _set_curve(series.smooth, series.x, drawable(running_mean(series.y, window), log))
+        _set_curve(series.raw, series.x, drawable(series.y, log) if window > 1 else np.full(series.x.shape, np.nan))
+        few = 0 < series.x.size <= DOTS_LIMIT
+        series.smooth.setSymbol("o" if few else None)
+        if self._fitted and series.secondary:
+            self._right.enableAutoRange(axis="y")
+
+    def set_log(self, log: bool) -> None:
+        """Make the left axis logarithmic or linear."""
+        self._log = log
+        self._plot.setLogMode(x=False, y=log)
+        # The plot item makes all its axes logarithmic; the curves at the right are not.
+        self._plot.getAxis("right").setLogMode(False, False)
+        self._choose_tick_texts()
+        for series in self._series.values():
+            self._draw(series)
+
+    def set_smoothing(self, window: int) -> None:
+        """Draw the running mean over ``window`` points, and the curve itself behind it."""
+        self._smoothing = max(1, window)
+        for series in self._series.values():
+            self._draw(series)
+
+    # --- view ---
+
+    def fit(self) -> None:
+        """Show all curves, and follow them as they grow."""
+        self._plot.enableAutoRange()
+        self._right.enableAutoRange(axis="y")
+
+    def _place_right(self, *_: object) -> None:
+        self._right.setGeometry(self._plot.vb.sceneBoundingRect())
+        self._right.linkedViewChanged(self._plot.vb, self._right.XAxis)
+
+    def _choose_tick_texts(self, *_: object) -> None:
+        """Name only the powers of ten of a logarithmic axis, unless too few of them are in view."""
+        low, high = self._plot.vb.viewRange()[1]
+        self._plot.getAxis("left").setStyle(maxTextLevel=0 if self._log and high - low > 1.3 else 2)
+
+    def _mouse_clicked(self, event: Any) -> None:
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        if event.button() == Qt.MouseButton.RightButton:
+            event.accept()
+            self._open_menu(event.screenPos().toPoint())
+        elif event.double():
+            self.fit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # Qt's name
+        """Home shows all curves, the menu key opens the menu."""
+        if event.key() == Qt.Key.Key_Home:
+            self.fit()
+        elif event.key() == Qt.Key.Key_Menu:
+            self._open_menu(self.mapToGlobal(self.rect().center()))
+        else:
+            super().keyPressEvent(event)
+
+    def _open_menu(self, place: Any) -> None:
+        menu = self.build_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(place)
+
+    def build_menu(self) -> QMenu:
+        """Return the context menu."""
+        menu = QMenu(self)
+        log = menu.addAction("&Logarithmic")
+        log.setCheckable(True)
+        log.setChecked(self._log)
+        log.triggered.connect(self.set_log)
+        smoothing = menu.addMenu("&Smoothing")
+        for window in SMOOTHING_WINDOWS:
+            action = smoothing.addAction("None" if window == 1 else f"Mean of {window} points")
+            action.setCheckable(True)
+            action.setChecked(window == self._smoothing)
+            action.triggered.connect(lambda _checked=False, window=window: self.set_smoothing(window))
+        menu.addSeparator()
+        menu.addAction("Save &PNG…", lambda: ask_for_path(self, ".png", self._save_png))
+        menu.addAction("Save &numbers (CSV)…", lambda: ask_for_path(self, ".csv", self._save_csv))
+        menu.addSeparator()
+        menu.addAction("&Fit\tHome", self.fit)
+        return menu
+
+    def _save_png(self, path: str) -> None:
+        self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(self)))
+
+    def _save_csv(self, path: str) -> None:
+        rows = [
+            (name, float(x), float(y))
+            for name, series in self._series.items()
+            for x, y in zip(series.x, series.y, strict=True)
+        ]
+        header = ("curve", self.x_label or "x", "value")
+        self.export_asked.emit(Export(with_suffix(path, ".csv"), csv_bytes(header, rows)))
+
+    # --- colours ---
+
+    def changeEvent(self, event: QEvent) -> None:  # Qt's name
+        """Follow the palette of the desktop."""
+        super().changeEvent(event)
+        if event.type() in PALETTE_EVENTS:
+            self._apply_palette()
+
+    def _apply_palette(self) -> None:
+        colours = plot_colours(self)
+        self._graphics.setBackground(colours.background)
+        for side in ("left", "bottom", "right"):
+            axis = self._plot.getAxis(side)
+            axis.setPen(colours.grid)
+            axis.setTextPen(colours.foreground)
+        self._plot.showGrid(x=True, y=True, alpha=0.2)
+        self._legend.setLabelTextColor(colours.foreground)
+        for series in self._series.values():
+            self._colour(series)
+
+    def _colour(self, series: _Series) -> None:
+        choice = plot_colours(self).series
+        colour = choice[series.number % len(choice)]
+        faint = QColor(colour)
+        faint.setAlpha(60)
+        style = Qt.PenStyle.DashLine if series.secondary else Qt.PenStyle.SolidLine
+        pen = screen_pen(colour, 1.8)
+        pen.setStyle(style)
+        series.smooth.setPen(pen)
+        series.smooth.setSymbolBrush(colour)
+        series.smooth.setSymbolPen(None)
+        series.smooth.setSymbolSize(5)
+        series.raw.setPen(screen_pen(faint, 1.0))
+
+
+def _set_curve(curve: Any, x: Curve, y: Curve) -> None:
+    finite = np.isfinite(y)
+    if not finite.any():
+        curve.setData(np.zeros(0), np.zeros(0))
+    elif finite.all():
+        curve.setData(x, y, connect="all", skipFiniteCheck=True)
+    else:
+        curve.setData(x, y, connect="finite", skipFiniteCheck=False)
