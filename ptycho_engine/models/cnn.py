@@ -10,8 +10,9 @@ from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.blocks import Ascent, Encoder, UpBlock, channel_count, conv3x3, decoder_ladder
 from ptycho_engine.models.network import PatchModule
+from ptycho_engine.models.starts import draw_open_he
 
-_START_GAIN = 0.1
+_START_GAIN = 0.02
 """Share of the usual weights in the last layers at a transparent start: small, but gradients live."""
 _HIGHEST_SIGMOID = 0.95
 """Above this the sigmoid saturates; a start nearer to 1 would hardly learn."""
@@ -144,6 +145,7 @@ class Cnn(PatchModule):
 
     def start_transparent(self, amplitude: float) -> None:
         """Set the heads to start at this amplitude and at phase zero."""
+        draw_open_he(self)
         self.decoder_amp.amp.start_transparent(amplitude)
         self.decoder_phase.phase.start_at(0.0, 0.0)
 

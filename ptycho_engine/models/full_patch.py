@@ -12,8 +12,9 @@ from torch.nn import functional
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.models.blocks import Ascent, Encoder, channel_count, conv3x3, decoder_ladder
 from ptycho_engine.models.network import PatchModule
+from ptycho_engine.models.starts import draw_open_he
 
-_START_GAIN = 0.1
+_START_GAIN = 0.02
 
 
 class FullHead(nn.Module):
@@ -78,6 +79,7 @@ class FullPatchCnn(PatchModule):
 
     def start_transparent(self, amplitude: float) -> None:
         """Set the amplitude of a transparent object, and the heads to start there."""
+        draw_open_he(self)
         self.output_scale.fill_(amplitude)
         self.decoder_amp.head.start_at_zero()
         self.decoder_phase.head.start_at_zero()
