@@ -1,0 +1,171 @@
+"""Groups of neighbouring scan positions, which the network solves together.
+
+Two draws: that of training repeats PtychoPINN's number for number, that of inference covers every position.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_engine.arrays import IndexArray, PositionArray, frozen_array, require_shape
+from ptycho_engine.config import GroupingConfig
+from ptycho_engine.errors import GroupingError
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Which patterns belong together, and where their patches lie."""
+
+    group_indices: IndexArray
+    """(n_groups, C) int64 indices of the members."""
+    group_centers: PositionArray
+    """(n_groups, 2) float64 [px] mean position of the members, ``(y, x)``."""
+    local_offsets: PositionArray
+    """(n_groups, C, 2) float64 [px] position of each member minus the centre of its group, ``(dy, dx)``."""
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self.group_indices)
+
+    @property
+    def channels(self) -> int:
+        """Number C of members of a group."""
+        return int(self.group_indices.shape[1])
+
+
+def group_positions(scan_positions: PositionArray, config: GroupingConfig) -> Grouping:
+    """Draw groups as PtychoPINN does, number for number for the same seed.
+
+    The members of a group are C = gridsize² of the ``neighbor_count`` nearest neighbours of a drawn position, without
+    that position itself. More groups than positions are drawn from all combinations of neighbours (C > 1); for C = 1
+    there are never more groups than positions.
+
+    Parameters
+    ----------
+    scan_positions
+        (n_scan, 2) [px] ``(y, x)``.
+    config
+        How many groups, of how many members, and the seed.
+
+    Raises
+    ------
+    GroupingError
+        If there are too few positions or neighbours for a group.
+    """
+    require_shape("scan_positions", scan_positions, (None, 2))
+    n_scan, channels = len(scan_positions), config.channels
+    _require_enough(n_scan, channels)
+    if channels > 1 and config.neighbor_count < channels:
+        raise GroupingError(
+            f"neighbor_count {config.neighbor_count} is smaller than the {channels} members of a group",
+            f"Raise neighbor_count to at least {channels}, or lower gridsize.",
+        )
+    n_groups = n_scan if config.n_groups is None else config.n_groups
+    random = np.random.RandomState(0 if config.sequential else config.seed)  # PtychoPINN's generator
+    if channels > 1 and n_groups > n_scan:
+        return _grouping(scan_positions, _oversampled(scan_positions, config, n_groups, random))
+    seeds = np.arange(n_scan)
+    if config.sequential:
+        seeds = seeds[:n_groups]
+    elif n_groups < n_scan:
+        seeds = random.choice(seeds, n_groups, replace=False)
+    if channels == 1:
+        return _grouping(scan_positions, seeds[:, None])
+    neighbors = _neighbors(scan_positions, seeds, config.neighbor_count)
+    drawn = np.stack([random.permutation(neighbors.shape[1])[:channels] for _ in range(len(seeds))])
+    return _grouping(scan_positions, np.take_along_axis(neighbors, drawn, axis=1))
+
+
+def cover_positions(scan_positions: PositionArray, gridsize: int, neighbor_count: int, seed: int) -> Grouping:
+    """Make one group for each position, with that position as its first member.
+
+    The other members are drawn from the ``neighbor_count`` nearest positions (from as many as it takes, if that is too
+    few for a group).
+
+    Parameters
+    ----------
+    scan_positions
+        (n_scan, 2) [px] ``(y, x)``.
+    gridsize
+        Side of the square of members; C = gridsize².
+    neighbor_count
+        Neighbours from which the other members are drawn.
+    seed
+        Of the draw.
+
+    Raises
+    ------
+    GroupingError
+        If there are fewer positions than members of a group.
+    """
+    require_shape("scan_positions", scan_positions, (None, 2))
+    n_scan, channels = len(scan_positions), gridsize**2
+    _require_enough(n_scan, channels)
+    first = np.arange(n_scan)[:, None]
+    if channels == 1:
+        return _grouping(scan_positions, first)
+    count = min(max(neighbor_count, channels - 1), n_scan - 1)
+    _, nearest = _tree_query(scan_positions, scan_positions, count + 1)
+    # A position that lies exactly on others need not come first in its own list, or at all.
+    itself = nearest == first
+    itself[~itself.any(axis=1), -1] = True
+    neighbors = nearest[~itself].reshape(n_scan, count)
+    if count > channels - 1:
+        lots = np.random.default_rng(seed).random((n_scan, count), dtype=np.float32)
+        drawn = np.argpartition(lots, channels - 2, axis=1)[:, : channels - 1]
+        neighbors = np.take_along_axis(neighbors, drawn, axis=1)
+    return _grouping(scan_positions, np.concatenate((first, neighbors), axis=1))
+
+
+def _require_enough(n_scan: int, channels: int) -> None:
+    if n_scan < channels:
+        raise GroupingError(
+            f"a group needs {channels} positions but the scan has only {n_scan}",
+            "Lower gridsize, or open a longer scan.",
+        )
+
+
+def _grouping(scan_positions: PositionArray, indices: NDArray[np.integer]) -> Grouping:
+    members = scan_positions[indices]
+    centers = members.mean(axis=1)
+    return Grouping(frozen_array(indices, np.int64), frozen_array(centers), frozen_array(members - centers[:, None]))
+
+
+def _tree_query(scan_positions: PositionArray, queries: PositionArray, count: int) -> tuple[PositionArray, IndexArray]:
+    from scipy.spatial import cKDTree
+
+    # (x, y), as PtychoPINN has it: neighbours at the same distance then come in the same order.
+    tree = cKDTree(scan_positions[:, ::-1])
+    distances, indices = tree.query(queries[:, ::-1], k=count)
+    return np.asarray(distances), np.asarray(indices, dtype=np.int64)
+
+
+def _neighbors(scan_positions: PositionArray, seeds: IndexArray, neighbor_count: int) -> IndexArray:
+    """Return (n_seeds, K) the nearest neighbours, nearest first, without the seed where there are enough others."""
+    n_scan = len(scan_positions)
+    _, nearest = _tree_query(scan_positions, scan_positions[seeds], min(neighbor_count + 1, n_scan))
+    return nearest if neighbor_count + 1 > n_scan else nearest[:, 1:]
+
+
+def _oversampled(
+    scan_positions: PositionArray, config: GroupingConfig, n_groups: int, random: "np.random.RandomState"
+) -> IndexArray:
+    """Draw more groups than there are positions, from all combinations of neighbours of some positions."""
+    n_scan, channels = len(scan_positions), config.channels
+    per_seed = math.comb(config.neighbor_count, channels)
+    n_seeds = min(2 * math.ceil(n_groups / per_seed), n_scan)
+    seeds = random.choice(n_scan, n_seeds, replace=False)
+    neighbors = _neighbors(scan_positions, seeds, config.neighbor_count)
+    pool = np.array(list(itertools.islice(_combinations(neighbors, channels), 2 * n_groups)), dtype=np.int64)
+    drawn = random.choice(len(pool), n_groups, replace=len(pool) < n_groups)
+    return np.asarray(pool[drawn])
+
+
+def _combinations(neighbors: IndexArray, channels: int) -> Iterator[tuple[int, ...]]:
+    for row in neighbors.tolist():
+        yield from itertools.combinations(row, channels)

@@ -1,0 +1,160 @@
+"""What a detector would measure of the patches that the network draws."""
+
+import math
+from functools import lru_cache
+
+import torch
+
+from ptycho_engine.config import ModelConfig
+from ptycho_engine.geometry.translate import place, shift_matrices
+from ptycho_engine.physics.probe import soft_disk
+
+_MERGE_FLOOR = 1e-3
+"""Added to the weight of a merge, so that its rim fades out."""
+_MERGE_THRESHOLD = 1e-6
+
+
+def region_side(model: ModelConfig) -> int:
+    """Return the side of the region on which the members of a group are merged [px].
+
+    It is N + (gridsize - 1) times ``max_neighbor_distance``, that rounded up to an even number.
+    """
+    room = math.ceil(model.max_neighbor_distance)
+    return model.n + (model.gridsize - 1) * (room + room % 2)
+
+
+def predict_amplitude(
+    patches: torch.Tensor, local_offsets: torch.Tensor, probe: torch.Tensor, model: ModelConfig
+) -> torch.Tensor:
+    """Predict the normalised diffraction amplitude of patches.
+
+    Nothing here waits for the device, and gradients flow to patches, offsets and probe.
+
+    Parameters
+    ----------
+    patches
+        (B, C, N, N) complex64, network scale.
+    local_offsets
+        (B, C, 2) float32 [px] position minus the centre of its group, ``(dy, dx)``.
+    probe
+        (n_modes, N, N) complex64, as stored; divided by ``probe_scale`` here.
+    model
+        N, gridsize, ``object_big``, ``probe_scale``, ``max_neighbor_distance``, ``probe_mask``.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, C, N, N) float32, zero frequency in the middle.
+    """
+    n = patches.shape[-1]
+    # The modes add coherently, so their sum diffracts like one probe.
+    illumination = probe.sum(dim=0) / model.probe_scale
+    if model.probe_mask:
+        illumination = illumination * _mask(n, probe)
+    waves = seen_patches(patches, local_offsets, model) * (illumination * _checkerboard(n, probe))
+    return _centred(torch.fft.fft2(waves, norm="ortho"), n).abs()
+
+
+def predict_intensity_rectangular(
+    patches: torch.Tensor,
+    local_offsets: torch.Tensor,
+    probe: torch.Tensor,
+    model: ModelConfig,
+    real_scale: torch.Tensor | float = 1.0,
+    imaginary_scale: torch.Tensor | float = 1.0,
+) -> torch.Tensor:
+    """Predict diffraction intensity with a scale for each part of the object and modes that add incoherently.
+
+    Parameters
+    ----------
+    patches, local_offsets, model
+        As for :func:`predict_amplitude`.
+    probe
+        (n_modes, N, N) complex64, in the scale of the measurement; ``probe_scale`` is not applied.
+    real_scale, imaginary_scale
+        Factors s1, s2 of the real and the imaginary part of the object.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, C, N, N) float32, zero frequency in the middle.
+    """
+    n = patches.shape[-1]
+    illumination = probe * _mask(n, probe) if model.probe_mask else probe
+    seen = seen_patches(patches, local_offsets, model)
+    scaled = torch.complex(real_scale * seen.real, imaginary_scale * seen.imag)
+    waves = scaled[:, :, None] * (illumination * _checkerboard(n, probe))
+    fields = torch.view_as_real(torch.fft.fft2(waves, norm="ortho"))
+    return _centred(fields.square().sum(dim=-1).sum(dim=2), n)
+
+
+def seen_patches(patches: torch.Tensor, local_offsets: torch.Tensor, model: ModelConfig) -> torch.Tensor:
+    """Return the patches that the probe sees: with ``object_big``, cut from the merged region of their group.
+
+    Parameters
+    ----------
+    patches, local_offsets, model
+        As for :func:`predict_amplitude`.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, C, N, N) complex64.
+    """
+    if not model.object_big or patches.shape[1] == 1:
+        return patches
+    groups, channels, n, _ = patches.shape
+    side = region_side(model)
+    rows, columns = shift_matrices(local_offsets.reshape(-1, 2), side, n, (side - n) // 2)
+    merged, _ = merge_group(patches, rows, columns)
+    # To cut the patches out again is the adjoint of placing them: the same matrices, transposed.
+    wide = merged[:, None].expand(groups, channels, side, side).reshape(groups * channels, side, side)
+    return place(wide, rows.transpose(1, 2), columns.transpose(1, 2)).reshape(patches.shape)
+
+
+def merge_group(patches: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Merge the members of groups, each weighted by the central half of its patch.
+
+    Parameters
+    ----------
+    patches
+        (B, C, N, N) complex64.
+    rows, columns
+        (B*C, M, N) float32 where they lie, from :func:`~ptycho_engine.geometry.translate.shift_matrices`.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        (B, M, M) complex64 merged region, and (B, M, M) float32 sum of the weights.
+    """
+    groups, channels, n, _ = patches.shape
+    side = rows.shape[1]
+    # The weight is one on a square, so its translation is the product of two translated segments.
+    inside = slice(n // 4, n // 4 + n // 2)
+    weights = rows[:, :, inside].sum(dim=2)[:, :, None] * columns[:, :, inside].sum(dim=2)[:, None, :]
+    placed = place(patches.reshape(-1, n, n), rows, columns) * weights
+    total = weights.reshape(groups, channels, side, side).sum(dim=1)
+    merged = placed.reshape(groups, channels, side, side).sum(dim=1)
+    return merged * ((total > _MERGE_THRESHOLD) / (total + _MERGE_FLOOR)), total
+
+
+def _mask(n: int, like: torch.Tensor) -> torch.Tensor:
+    return _device_mask(n, str(like.device))
+
+
+@lru_cache(maxsize=8)
+def _device_mask(n: int, device: str) -> torch.Tensor:
+    # Kept on the device: to copy it there in each step would wait for the device.
+    return torch.from_numpy(soft_disk(n)).to(device)
+
+
+def _checkerboard(n: int, like: torch.Tensor) -> torch.Tensor:
+    """Return (N, N) of 1 and -1: times this, the spectrum of an even side comes out with zero frequency centred."""
+    if n % 2:
+        return torch.ones((), device=like.device)
+    signs = 1.0 - 2.0 * (torch.arange(n, device=like.device) % 2)
+    return signs[:, None] * signs[None, :]
+
+
+def _centred(spectrum: torch.Tensor, n: int) -> torch.Tensor:
+    return torch.fft.fftshift(spectrum, dim=(-2, -1)) if n % 2 else spectrum

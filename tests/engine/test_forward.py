@@ -1,0 +1,170 @@
+"""The forward model and the translation under it, against reference values and against plain numpy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ptycho_engine.config import ModelConfig
+from ptycho_engine.geometry.translate import shift_matrices, translate
+from ptycho_engine.physics.forward import (
+    merge_group,
+    predict_amplitude,
+    predict_intensity_rectangular,
+    region_side,
+    seen_patches,
+)
+
+ALONE = torch.zeros(1, 1, 2)
+
+
+def tensor(values: NDArray[Any]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def offsets_of(coords_relative: NDArray[Any]) -> torch.Tensor:
+    """Return (B, C, 2) (dy, dx) from upstream's (B, C, 1, [x, y]) of the opposite sign."""
+    return tensor(-coords_relative[:, :, 0, ::-1])
+
+
+@pytest.fixture(scope="module")
+def golden(golden_dir: Path) -> dict[str, NDArray[Any]]:
+    return dict(np.load(golden_dir / "vectors" / "forward_model.npz"))
+
+
+def test_amplitude_of_one_patch(golden: dict[str, NDArray[Any]]) -> None:
+    patch, probe = tensor(golden["patch"])[None, None], tensor(golden["probe"])[None]
+    plain = predict_amplitude(patch, ALONE, probe, ModelConfig(64, 1))
+    np.testing.assert_allclose(plain[0, 0], golden["amp_pred"], atol=1e-6)
+    assert float(plain.sum()) == pytest.approx(434.8377, rel=1e-6)
+    masked = predict_amplitude(patch, ALONE, probe, ModelConfig(64, 1, probe_mask=True))
+    np.testing.assert_allclose(masked[0, 0], golden["amp_pred_probe_mask"], atol=1e-6)
+
+
+def test_rectangular_intensity_of_one_patch(golden: dict[str, NDArray[Any]]) -> None:
+    patch, probe = tensor(golden["patch"])[None, None], tensor(golden["probe"])[None]
+    intensity = predict_intensity_rectangular(patch, ALONE, probe, ModelConfig(64, 1))
+    np.testing.assert_allclose(intensity[0, 0], golden["rect_intensity_pred"], atol=1e-5)
+
+
+def test_amplitude_of_a_merged_group(golden: dict[str, NDArray[Any]], run1084_dir: Path) -> None:
+    object_ = np.load(run1084_dir / "run1084_train.npz")["objectGuess"]
+    corners = golden["c4_coords_xy"].astype(int) - 32
+    patches = np.stack([object_[y : y + 64, x : x + 64] for x, y in corners])
+    offsets = tensor(-golden["c4_rel_offsets"][None, :, ::-1])
+    model = ModelConfig(64, 2)
+    probe = tensor(golden["probe"])[None]
+    merged = predict_amplitude(tensor(patches)[None], offsets, probe, model)[0].numpy()
+    np.testing.assert_allclose(merged, golden["c4_amp_pred_object_big_f16"], atol=2e-4)  # stored as float16
+    alone = predict_amplitude(tensor(patches)[None], offsets, probe, ModelConfig(64, 2, object_big=False))[0].numpy()
+    ratios = merged.mean(axis=(1, 2)) / alone.mean(axis=(1, 2))
+    np.testing.assert_allclose(ratios, golden["c4_amp_ratio_mean"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("gridsize", [1, 2])
+def test_amplitude_of_what_a_trained_network_drew(gridsize: int, golden_dir: Path) -> None:
+    io = np.load(golden_dir / f"gs{gridsize}" / "model_io_first8.npz")
+    model = ModelConfig(64, gridsize)
+    predicted = predict_amplitude(
+        tensor(io["patches"]), offsets_of(io["coords_relative"]), tensor(io["probe"])[None], model
+    )
+    np.testing.assert_allclose(predicted, io["pred_amplitude"], atol=1e-5)
+
+
+def test_merge_and_cut_of_what_a_trained_network_drew(golden_dir: Path) -> None:
+    io = np.load(golden_dir / "gs2" / "model_io_first8.npz")
+    patches, offsets = tensor(io["patches"]), offsets_of(io["coords_relative"])
+    side = region_side(ModelConfig(64, 2))
+    assert side == 68
+    merged, weight = merge_group(patches, *shift_matrices(offsets.reshape(-1, 2), side, 64, 2))
+    scale = np.abs(io["merged"]).max()
+    np.testing.assert_allclose(merged, io["merged"], atol=1e-5 * scale)
+    np.testing.assert_array_equal(weight > 1e-6, io["merged_mask"])
+    np.testing.assert_allclose(seen_patches(patches, offsets, ModelConfig(64, 2)), io["extracted"], atol=1e-5 * scale)
+
+
+def test_training_merge_of_six_patches(golden_dir: Path) -> None:
+    golden = np.load(golden_dir / "vectors" / "reassembly_6patches.npz")
+    model = _small_model()
+    patches = tensor(golden["patches"][:4])[None]
+    offsets = tensor(-golden["train_rel_offsets"][None, :, ::-1])
+    side = int(golden["train_merge_M"])
+    assert region_side(model) == side
+    merged, _ = merge_group(patches, *shift_matrices(offsets[0], side, 16, 2))
+    np.testing.assert_allclose(merged[0], golden["train_merge_canvas"], atol=1e-5)
+    np.testing.assert_allclose(seen_patches(patches, offsets, model)[0], golden["train_extracted"], atol=1e-5)
+
+
+def test_translation_is_upstreams(golden_dir: Path) -> None:
+    golden = np.load(golden_dir / "vectors" / "reassembly_6patches.npz")
+    moved = translate(tensor(golden["patches"]), tensor(golden["offsets_xy_centered"][:, ::-1]))
+    np.testing.assert_allclose(moved, golden["translate_plus_offset"], atol=1e-5)
+
+
+def test_an_impulse_moves_down_by_dy_and_right_by_dx() -> None:
+    image = torch.zeros(1, 9, 9, dtype=torch.complex64)
+    image[0, 4, 4] = torch.tensor(1 + 2j)
+    moved = translate(image, torch.tensor([[1.0, 2.0]]))
+    assert moved[0, 5, 6] == 1 + 2j
+    assert int((moved != 0).sum()) == 1
+    split = translate(image, torch.tensor([[0.25, -3.0]]))
+    assert split[0, 4, 1] == 0.75 * (1 + 2j)
+    assert split[0, 5, 1] == 0.25 * (1 + 2j)
+
+
+@settings(max_examples=20, deadline=None)
+@given(dy=st.floats(-12, 12), dx=st.floats(-12, 12))
+def test_translation_agrees_with_four_whole_shifts(dy: float, dx: float) -> None:
+    image = np.random.default_rng(0).standard_normal((8, 8)) + 1j
+    row, column = int(np.floor(dy)), int(np.floor(dx))
+    fy, fx = dy - row, dx - column
+    wide = np.zeros((48, 48), complex)
+    for down, right, weight in (
+        (0, 0, (1 - fy) * (1 - fx)),
+        (1, 0, fy * (1 - fx)),
+        (0, 1, (1 - fy) * fx),
+        (1, 1, fy * fx),
+    ):
+        top, left = 20 + row + down, 20 + column + right
+        wide[top : top + 8, left : left + 8] += weight * image
+    moved = translate(tensor(image[None].astype(np.complex64)), torch.tensor([[dy, dx]], dtype=torch.float32))
+    np.testing.assert_allclose(moved[0], wide[20:28, 20:28], atol=2e-5)
+
+
+def test_amplitude_agrees_with_numpy_for_several_modes() -> None:
+    random = np.random.default_rng(0)
+    patch = random.standard_normal((64, 64)) + 1j * random.standard_normal((64, 64))
+    probe = random.standard_normal((3, 64, 64)) + 1j * random.standard_normal((3, 64, 64))
+    expected = np.abs(np.fft.fftshift(np.fft.fft2(patch * probe.sum(axis=0) / 4))) / 64
+    predicted = predict_amplitude(
+        tensor(patch.astype(np.complex64))[None, None], ALONE, tensor(probe.astype(np.complex64)), ModelConfig(64, 1)
+    )
+    np.testing.assert_allclose(predicted[0, 0], expected, atol=1e-4)
+
+
+def test_gradients_reach_patches_and_offsets() -> None:
+    torch.manual_seed(0)
+    patches = torch.randn(2, 4, 64, 64, dtype=torch.complex64, requires_grad=True)
+    offsets = (torch.rand(2, 4, 2) * 3 - 1.5).requires_grad_()
+    probe = torch.randn(1, 64, 64, dtype=torch.complex64)
+    loss = predict_amplitude(patches, offsets, probe, ModelConfig(64, 2)).square().sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert patches.grad is not None
+    assert offsets.grad is not None
+    assert torch.isfinite(torch.view_as_real(patches.grad)).all()
+    assert float(offsets.grad.abs().max()) > 0
+    step = 1e-2 * patches.grad / patches.grad.abs().max()
+    lower = predict_amplitude(patches - step, offsets, probe, ModelConfig(64, 2)).square().sum()
+    assert lower.item() < loss.item()
+
+
+def _small_model() -> ModelConfig:
+    """Return settings for patches of 16 px, which no network has but the reference merge does."""
+    model = ModelConfig(64, 2)
+    object.__setattr__(model, "n", 16)
+    return model
