@@ -160,6 +160,17 @@ def compute_settings(*, deterministic: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = was_searching
 
 
+def free_device(device: "torch.device") -> None:
+    """Give the memory that nothing uses any more back to the device."""
+    import torch
+
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
 @contextmanager
 def device_errors(device: "torch.device") -> Iterator[None]:
     """Turn an exhausted memory into a :class:`DeviceError`, with the memory freed again.
@@ -174,9 +185,7 @@ def device_errors(device: "torch.device") -> Iterator[None]:
         _drop_frames(error)
     else:
         return
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    free_device(device)
     where = "the GPU" if device.type in ("cuda", "mps") else "the computer"
     raise DeviceError(f"{where} has run out of memory", "Choose a smaller batch size.") from None
 

@@ -1,0 +1,142 @@
+"""Groups of patterns as batches on the device, in an order that only the seed decides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ptycho_engine.arrays import IndexArray, PositionArray
+from ptycho_engine.documents import Dataset
+from ptycho_engine.geometry.grouping import Grouping
+
+RESIDENT_FRACTION = 0.4
+"""Part of the free memory that the patterns of a job may take; above it they are read batch by batch."""
+_GATHER_FRAMES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some groups on the device."""
+
+    groups: IndexArray
+    """(B,) numbers of the groups."""
+    images: torch.Tensor
+    """(B, C, N, N) float32 amplitudes times the input scale, channels last."""
+    local_offsets: torch.Tensor
+    """(B, C, 2) float32 [px] position minus group centre, ``(y, x)``."""
+
+
+class GroupBatches:
+    """The groups of one scan, ready to be computed with.
+
+    The patterns are normalised once, in float32. They stay on the device where they take less than a fraction of its
+    free memory; otherwise each batch is read from the frame stack, and memory does not depend on the size of the scan.
+
+    Parameters
+    ----------
+    dataset
+        The scan.
+    grouping
+        Its groups.
+    input_scale
+        k, by which amplitudes are multiplied.
+    device
+        Where the batches are put.
+    batch_size
+        Groups in a batch.
+    resident_bytes
+        Memory that the patterns may take on the device; ``None`` takes a fraction of what is free now.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        grouping: Grouping,
+        input_scale: float,
+        device: torch.device,
+        batch_size: int,
+        resident_bytes: int | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.grouping = grouping
+        self.input_scale = np.float32(input_scale)
+        self.device = device
+        self.batch_size = batch_size
+        self.offsets = torch.from_numpy(np.asarray(grouping.local_offsets, np.float32).copy()).to(device)
+        self._frames: torch.Tensor | None = None
+        self._rows: torch.Tensor | None = None
+        limit = _free_bytes(device) * RESIDENT_FRACTION if resident_bytes is None else resident_bytes
+        used, rows = np.unique(grouping.group_indices, return_inverse=True)
+        if used.size * dataset.n**2 * 4 <= limit:
+            self._frames = self._gather(used)
+            self._rows = torch.from_numpy(rows.reshape(grouping.group_indices.shape)).to(device)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return int(self.grouping.group_indices.shape[0])
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in one pass; the last one may be smaller."""
+        return -(-self.n_groups // self.batch_size)
+
+    @property
+    def resident(self) -> bool:
+        """Whether the patterns stay on the device."""
+        return self._frames is not None
+
+    def sizes(self) -> list[int]:
+        """Return the number of groups of each batch of one pass."""
+        return [min(self.batch_size, self.n_groups - first) for first in range(0, self.n_groups, self.batch_size)]
+
+    def all_groups(self) -> IndexArray:
+        """Return the numbers of all groups, in their own order."""
+        return np.arange(self.n_groups)
+
+    def order(self, seed: int, epoch: int) -> IndexArray:
+        """Return the order of the groups in one epoch, which depends on nothing but seed and epoch."""
+        return np.random.default_rng([seed, epoch]).permutation(self.n_groups).astype(np.int64)
+
+    def slices(self, order: IndexArray, start: int = 0) -> Iterator[IndexArray]:
+        """Yield the groups of one batch after another, from batch number ``start``."""
+        for first in range(start * self.batch_size, len(order), self.batch_size):
+            yield order[first : first + self.batch_size]
+
+    def batch(self, groups: IndexArray) -> Batch:
+        """Put some groups on the device."""
+        index = torch.from_numpy(np.ascontiguousarray(groups)).to(self.device, non_blocking=True)
+        if self._frames is not None and self._rows is not None:
+            images = self._frames[self._rows[index]]
+        else:
+            images = self._read(self.grouping.group_indices[groups])
+        return Batch(groups, images.contiguous(memory_format=torch.channels_last), self.offsets[index])
+
+    def positions(self, groups: IndexArray) -> PositionArray:
+        """(B, C, 2) [px] scan positions of the members of some groups, ``(y, x)``."""
+        return self.dataset.scan_positions[self.grouping.group_indices[groups]]
+
+    def _gather(self, indices: IndexArray) -> torch.Tensor:
+        n = self.dataset.n
+        frames = torch.empty((indices.size, n, n), dtype=torch.float32, device=self.device)
+        for first in range(0, indices.size, _GATHER_FRAMES):
+            frames[first : first + _GATHER_FRAMES] = self._normalised(indices[first : first + _GATHER_FRAMES])
+        return frames
+
+    def _read(self, indices: IndexArray) -> torch.Tensor:
+        images = self._normalised(indices.ravel()).reshape(*indices.shape, self.dataset.n, self.dataset.n)
+        # Pinned memory lets the copy overlap with the work queued before it.
+        return images.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else images
+
+    def _normalised(self, indices: IndexArray) -> torch.Tensor:
+        amplitudes = np.asarray(self.dataset.diffraction(indices), np.float32)
+        return torch.from_numpy(amplitudes * self.input_scale)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)

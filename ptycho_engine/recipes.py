@@ -1,0 +1,142 @@
+"""Training recipes: which network, how it starts, how its learning rate runs, what is clipped.
+
+``reliable``
+    The default. A network that draws the whole patch at full resolution from a compressed input, a start that draws the
+    empty object, one cycle of the learning rate.
+``compatible``
+    PtychoPINN's own network, so that the bundle opens there, with a start and a schedule under which it does not
+    collapse.
+``upstream``
+    PtychoPINN's own network trained as PtychoPINN does: for comparison.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ptycho_engine.arrays import ComplexArray
+from ptycho_engine.config import ModelConfig, TrainConfig
+from ptycho_engine.errors import ConfigError
+
+Schedule = Callable[[float], float]
+"""From the part of the training that is done (0 to 1) to the learning rate, as a part of its peak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A recipe made concrete for one scan."""
+
+    model: ModelConfig
+    start_amplitude: float | None
+    """Mean network amplitude at which the network starts, with phase 0; ``None`` keeps torch's random start."""
+    learning_rate: float
+    """Peak of the schedule."""
+    schedule: Schedule
+    clip_factor: float | None
+    """Greatest gradient norm in running medians; ``None`` clips nothing."""
+
+
+def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
+    """Return what ``config.recipe`` means for patterns of side ``n`` and this probe.
+
+    Parameters
+    ----------
+    config
+        The training.
+    n
+        Side N of a pattern [px].
+    probe
+        (n_modes, N, N) the scan's probe.
+
+    Raises
+    ------
+    ConfigError
+        If there is no network for this side, or no such recipe.
+    """
+    recipes: dict[str, Callable[[ModelConfig, ComplexArray], Plan]] = {
+        "reliable": _reliable,
+        "compatible": _compatible,
+        "upstream": _upstream,
+    }
+    if config.recipe not in recipes:
+        raise ConfigError(f"there is no recipe {config.recipe!r}", f"It must be one of {', '.join(recipes)}.")
+    base = ModelConfig(n=n, gridsize=config.gridsize, n_filters_scale=config.n_filters_scale)
+    plan = recipes[config.recipe](base, probe)
+    if config.learning_rate is None:
+        return plan
+    return Plan(plan.model, plan.start_amplitude, config.learning_rate, plan.schedule, plan.clip_factor)
+
+
+def transparent_amplitude(probe: ComplexArray, probe_scale: float) -> float:
+    """Return the network amplitude of an empty object whose predicted patterns have the energy of the measured ones.
+
+    Normalised patterns have the mean energy (N/2)², and the pattern of a constant object of network amplitude a has
+    a² sum|P|²/probe_scale². For a probe of the right strength and a transparent object this is probe_scale x k; for an
+    absorbing object, or a probe in other units, the start is still at the level of the data.
+    """
+    # The forward model adds the modes before they diffract.
+    energy = float(np.sum(np.abs(probe.astype(np.complex128).sum(axis=0)) ** 2))
+    return probe_scale * (probe.shape[-1] / 2) / math.sqrt(energy) if energy > 0 else 1.0
+
+
+def constant(_: float) -> float:
+    """Keep the learning rate at its peak."""
+    return 1.0
+
+
+def warm_up_then_cosine(warm_up: float, floor: float) -> Schedule:
+    """Rise from a tenth of the peak, then fall along a half cosine.
+
+    Parameters
+    ----------
+    warm_up
+        Part of the training in which the rate rises.
+    floor
+        Part of the peak at the end.
+    """
+
+    def schedule(done: float) -> float:
+        if done < warm_up:
+            return 0.1 + 0.9 * done / warm_up
+        fall = (done - warm_up) / (1.0 - warm_up)
+        return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * min(fall, 1.0)))
+
+    return schedule
+
+
+def _upstream(base: ModelConfig, _: ComplexArray) -> Plan:
+    """Plan as PtychoPINN: random start, constant Adam at 1e-3, nothing clipped."""
+    return Plan(base, None, 1e-3, constant, None)
+
+
+def _compatible(base: ModelConfig, probe: ComplexArray) -> Plan:
+    """Plan PtychoPINN's network with a safe start.
+
+    The random start of this network lies near amplitude zero, where half of the seeds slide into the minimum of the
+    amplitude's activation and stay: so it starts as the empty object. A twentieth of the steps warms up Adam's moments,
+    because its first steps are all of full length whatever the gradient; the cosine lets the noise of small batches
+    settle. 1e-3 is the rate at which PtychoPINN trains, and the highest at which its phase does not saturate.
+    Gradients above four medians come from single batches and would undo many steps.
+    """
+    amplitude = transparent_amplitude(probe, base.probe_scale)
+    return Plan(base, amplitude, 1e-3, warm_up_then_cosine(0.05, 0.02), 4.0)
+
+
+def _reliable(base: ModelConfig, probe: ComplexArray) -> Plan:
+    """Plan the network that draws the whole patch, in one cycle.
+
+    log1p of the input brings the weak outer pattern, which holds the detail, to the level of its centre. The higher
+    peak, 2e-3, is reached after a longer rise of a fifth of the steps and left along a cosine down to a hundredth: one
+    cycle, in which the rate is high while the coarse shape forms and low while detail does.
+    """
+    model = ModelConfig(
+        n=base.n,
+        gridsize=base.gridsize,
+        architecture="full_patch_cnn",
+        n_filters_scale=base.n_filters_scale,
+        input_transform="log1p",
+    )
+    amplitude = transparent_amplitude(probe, base.probe_scale)
+    return Plan(model, amplitude, 2e-3, warm_up_then_cosine(0.2, 0.01), 4.0)
