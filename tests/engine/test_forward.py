@@ -168,3 +168,11 @@ def _small_model() -> ModelConfig:
     model = ModelConfig(64, 2)
     object.__setattr__(model, "n", 16)
     return model
+
+
+def test_central_merge_of_six_patches_on_a_wide_region(golden_dir: Path) -> None:
+    golden = np.load(golden_dir / "vectors" / "reassembly_6patches.npz")
+    side = int(golden["central_mask_M"])
+    mirrored = tensor(-golden["offsets_xy_centered"][:, ::-1])
+    merged, _ = merge_group(tensor(golden["patches"])[None], *shift_matrices(mirrored, side, 16, (side - 16) // 2))
+    np.testing.assert_allclose(merged[0], golden["central_mask_padded_canvas"], atol=1e-5)

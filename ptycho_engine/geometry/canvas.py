@@ -1,0 +1,296 @@
+"""Stitching patches at their positions, sub-pixel exact, in time proportional to the patches.
+
+A patch at position ``(y, x)`` has its pixel ``[i, j]`` at object coordinate ``(y + i - N/2, x + j - N/2)``; its value
+goes to the four object pixels around that point with bilinear weights. :func:`extract_patches` is the way back.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_engine.arrays import ComplexArray, FloatArray, PositionArray, frozen_array, require_shape
+from ptycho_engine.documents import AmplitudeScale, Canvas, Rectangle
+from ptycho_engine.errors import InputError
+
+WeightKind = Literal["central", "probe", "uniform"]
+
+MAX_CANVAS_PIXELS = 1 << 29
+_BATCH = 32
+"""Patches shifted at once: few enough that they stay in the cache until they are added."""
+_WEIGHT_FLOOR = 1e-3
+
+
+def stitch_weights(kind: str, crop: int, probe: ComplexArray | None = None) -> FloatArray:
+    """Return the weight of each pixel of the stitched square of a patch, (crop, crop) float32, greatest value 1.
+
+    Parameters
+    ----------
+    kind
+        ``"uniform"``: one everywhere; ``"central"``: falling smoothly from the middle to the rim; ``"probe"``: the
+        intensity of the probe, summed over its modes.
+    crop
+        Side of the square [px].
+    probe
+        (n_modes, N, N) complex64, needed for ``"probe"``.
+    """
+    if kind == "uniform":
+        return np.ones((crop, crop), np.float32)
+    if kind == "central":
+        rise = np.sin(np.pi * (np.arange(crop) + 0.5) / crop) ** 2
+        weights = np.outer(rise, rise)
+    elif kind == "probe":
+        if probe is None:
+            raise ValueError("weights by the probe need the probe")
+        start = probe.shape[-1] // 2 - crop // 2
+        inside = probe.reshape(-1, *probe.shape[-2:])[:, start : start + crop, start : start + crop]
+        weights = np.square(np.abs(inside)).sum(axis=0)
+    else:
+        raise ValueError(f"there are no weights {kind!r}; there are central, probe, uniform")
+    top = float(weights.max())
+    # A floor keeps the rim from being nothing over nothing.
+    return np.asarray(np.maximum(weights / top if top > 0 else 1.0, _WEIGHT_FLOOR), dtype=np.float32)
+
+
+class ScatterSum:
+    """Weighted patches and their weights, summed on a canvas.
+
+    Parameters
+    ----------
+    height, width
+        Of the canvas [px].
+    weights
+        (c, c) float32 the weight of each pixel of a patch.
+    """
+
+    def __init__(self, height: int, width: int, weights: FloatArray) -> None:
+        self.total = np.zeros((height, width), np.complex64)
+        self.weight = np.zeros((height, width), np.float32)
+        self._floats = self.total.view(np.float32)
+        self._weights = None if bool(np.all(weights == 1)) else np.ascontiguousarray(weights, np.float32)
+        self._side = len(weights)
+
+    def add(self, patches: NDArray[np.complexfloating], corners: PositionArray) -> NDArray[np.bool_]:
+        """Add patches with their pixel ``[0, 0]`` at ``corners``.
+
+        Parameters
+        ----------
+        patches
+            (k, c, c) complex.
+        corners
+            (k, 2) [px] ``(row, column)`` on the canvas, not whole in general.
+
+        Returns
+        -------
+        numpy.ndarray
+            (k,) whether each patch lay on the canvas; the others were left out.
+        """
+        height, width = self.total.shape
+        finite = np.isfinite(corners).all(axis=1)
+        known = np.where(finite[:, None], corners, -1.0)
+        floors = np.clip(np.floor(known), -1, max(height, width))
+        whole, fraction = floors.astype(np.int64), (known - floors).astype(np.float32)
+        # A whole offset needs no further row or column, and there need not be one.
+        last = whole + self._side + (fraction > 0)
+        fits: NDArray[np.bool_] = (whole.min(axis=1) >= 0) & (last[:, 0] <= height) & (last[:, 1] <= width)
+        chosen = np.flatnonzero(fits)
+        for start in range(0, len(chosen), _BATCH):
+            batch = chosen[start : start + _BATCH]
+            self._add_batch(patches[batch], whole[batch], fraction[batch])
+        return fits
+
+    def _add_batch(self, patches: NDArray[np.complexfloating], whole: NDArray[np.int64], fraction: FloatArray) -> None:
+        side = self._side
+        down, right = fraction[:, 0, None, None], fraction[:, 1, None, None]
+        parts = np.ascontiguousarray(patches, np.complex64).view(np.float32)
+        if self._weights is not None:
+            parts = parts * np.repeat(self._weights, 2, axis=1)
+        tiles = _shifted(parts, down, right, 2)
+        if self._weights is None:
+            weight_tiles = (
+                _edge_profile(down[:, :, 0], side)[:, :, None] * _edge_profile(right[:, :, 0], side)[:, None, :]
+            )
+        else:
+            weight_tiles = _shifted(np.broadcast_to(self._weights, (len(whole), side, side)), down, right, 1)
+        height, width = self.total.shape
+        for tile, weight_tile, (row, column) in zip(tiles, weight_tiles, whole.tolist(), strict=True):
+            rows, columns = min(side + 1, height - row), min(side + 1, width - column)
+            self._floats[row : row + rows, 2 * column : 2 * (column + columns)] += tile[:rows, : 2 * columns]
+            self.weight[row : row + rows, column : column + columns] += weight_tile[:rows, :columns]
+
+
+def _shifted(images: FloatArray, down: FloatArray, right: FloatArray, step: int) -> FloatArray:
+    """Move images down and right by fractions of a pixel; a pixel is ``step`` neighbouring numbers of a row.
+
+    Returns images one pixel larger in both directions.
+    """
+    count, side, width = images.shape
+    rows = np.empty((count, side + 1, width), np.float32)
+    lower = images * down
+    np.subtract(images, lower, out=rows[:, :side])
+    rows[:, side] = 0
+    rows[:, 1:] += lower
+    result = np.empty((count, side + 1, width + step), np.float32)
+    further = rows * right
+    np.subtract(rows, further, out=result[:, :, :width])
+    result[:, :, width:] = 0
+    result[:, :, step:] += further
+    return result
+
+
+def _edge_profile(fraction: FloatArray, side: int) -> FloatArray:
+    """Return (k, side + 1) the shifted row of ones: 1 - f, 1, …, 1, f."""
+    profile = np.ones((len(fraction), side + 1), np.float32)
+    profile[:, 0] = 1 - fraction[:, 0]
+    profile[:, -1] = fraction[:, 0]
+    return profile
+
+
+class CanvasStitcher:
+    """Collects patches on a canvas that has room for all positions of a scan.
+
+    Parameters
+    ----------
+    scan_positions
+        (n, 2) [px] ``(y, x)`` of all patches that may come.
+    patch_side
+        Side N of a patch [px].
+    crop
+        Side of the central square of each patch that is stitched [px].
+    weights
+        (crop, crop) float32 weight of each pixel, uniform by default.
+
+    Raises
+    ------
+    InputError
+        If the positions lie so far apart that the canvas would not fit in memory.
+    """
+
+    def __init__(
+        self, scan_positions: PositionArray, patch_side: int, crop: int, weights: FloatArray | None = None
+    ) -> None:
+        require_shape("scan_positions", scan_positions, (None, 2))
+        if not 1 <= crop <= patch_side:
+            raise ValueError(f"crop must be from 1 to {patch_side}, not {crop}")
+        kept = np.ones((crop, crop), np.float32) if weights is None else weights
+        require_shape("weights", kept, (crop, crop))
+        self.patch_side, self.crop = patch_side, crop
+        low, high = _extent(scan_positions)
+        height, width = (int(side) for side in np.floor(high) - np.floor(low) + crop + 1)
+        if height * width > MAX_CANVAS_PIXELS:
+            raise InputError(
+                f"the positions span {height} x {width} px, too much for one canvas",
+                "Check that the positions are in pixels of the object.",
+            )
+        self.origin_px = (int(np.floor(low[0])) - crop // 2, int(np.floor(low[1])) - crop // 2)
+        self._sum = ScatterSum(height, width, kept)
+        self._positions: list[PositionArray] = []
+        self._dropped = 0
+
+    def add(self, patches: ComplexArray, positions: PositionArray) -> Rectangle:
+        """Add patches at their positions.
+
+        Parameters
+        ----------
+        patches
+            (k, N, N) complex64.
+        positions
+            (k, 2) [px] ``(y, x)``. A patch that does not lie on the canvas is left out and counted.
+
+        Returns
+        -------
+        Rectangle
+            The part of the canvas that changed.
+        """
+        require_shape("patches", patches, (len(positions), self.patch_side, self.patch_side))
+        start = self.patch_side // 2 - self.crop // 2
+        inside = patches[:, start : start + self.crop, start : start + self.crop]
+        corners = np.asarray(positions, np.float64) - self.crop // 2 - np.array(self.origin_px)
+        fits = self._sum.add(inside, corners)
+        self._dropped += int(np.count_nonzero(~fits))
+        if not fits.any():
+            return Rectangle(0, 0, 0, 0)
+        self._positions.append(np.array(positions, np.float64)[fits])
+        first = np.floor(corners[fits].min(axis=0)).astype(int)
+        last = np.ceil(corners[fits].max(axis=0)).astype(int) + self.crop
+        return Rectangle(int(first[0]), int(first[1]), int(last[0] - first[0]), int(last[1] - first[1]))
+
+    def canvas(self, scale: AmplitudeScale, network_per_physical: float, *, mode: str = "none") -> Canvas:
+        """Return what was stitched so far, as a copy.
+
+        Parameters
+        ----------
+        scale
+            The scale of the patches' amplitude.
+        network_per_physical
+            Factor from physical amplitude to network amplitude.
+        mode
+            The compatibility mode the patches were made with.
+        """
+        positions = np.concatenate(self._positions) if self._positions else np.zeros((0, 2))
+        return Canvas(
+            object_=frozen_array(mean_of(self._sum)),
+            weight=frozen_array(self._sum.weight),
+            origin_px=self.origin_px,
+            scan_positions=frozen_array(positions),
+            patch_side=self.patch_side,
+            crop=self.crop,
+            scale=scale,
+            network_per_physical=network_per_physical,
+            mode=mode,
+            dropped=self._dropped,
+        )
+
+
+def mean_of(summed: ScatterSum) -> ComplexArray:
+    """Return the weighted mean of what was added, (H, W) complex64, zero where nothing fell."""
+    seen = summed.weight > 1e-6 * float(summed.weight.max(initial=0.0))
+    result = np.zeros_like(summed.total)
+    np.divide(summed.total, summed.weight, out=result, where=seen)
+    return result
+
+
+def _extent(scan_positions: PositionArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if len(scan_positions) == 0:
+        return np.zeros(2), np.zeros(2)
+    low, high = scan_positions.min(axis=0), scan_positions.max(axis=0)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise InputError("some positions are not finite", "Remove those patterns or correct their positions.")
+    return low, high
+
+
+def extract_patches(object_: NDArray[np.complexfloating], scan_positions: PositionArray, n: int) -> ComplexArray:
+    """Cut patches out of an object, bilinear, zero outside of it.
+
+    Parameters
+    ----------
+    object_
+        (H, W) complex.
+    scan_positions
+        (k, 2) [px] patch centres ``(y, x)``.
+    n
+        Side N of a patch [px].
+
+    Returns
+    -------
+    numpy.ndarray
+        (k, N, N) complex64: ``object[y - N/2 : y + N/2, x - N/2 : x + N/2]``.
+    """
+    require_shape("scan_positions", scan_positions, (None, 2))
+    framed = np.pad(np.asarray(object_, np.complex64), 1)
+    result = np.empty((len(scan_positions), n, n), np.complex64)
+    corners = np.asarray(scan_positions, np.float64) - n // 2
+    floors = np.floor(corners)
+    fraction = (corners - floors).astype(np.float32)
+    steps = np.arange(n + 1)
+    for start in range(0, len(result), _BATCH):
+        batch = slice(start, start + _BATCH)
+        # Whatever lies outside is read from the frame of zeros.
+        rows, columns = (
+            np.clip(floors[batch, axis, None].astype(np.int64) + steps, -1, object_.shape[axis]) + 1 for axis in (0, 1)
+        )
+        wide = framed[rows[:, :, None], columns[:, None, :]]
+        down, right = fraction[batch, 0, None, None], fraction[batch, 1, None, None]
+        tall = wide[:, :-1] + down * (wide[:, 1:] - wide[:, :-1])
+        result[batch] = tall[:, :, :-1] + right * (tall[:, :, 1:] - tall[:, :, :-1])
+    return result
