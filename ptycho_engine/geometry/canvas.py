@@ -86,7 +86,7 @@ class ScatterSum:
             (k,) whether each patch lay on the canvas; the others were left out.
         """
         height, width = self.total.shape
-        finite = np.isfinite(corners).all(axis=1)
+        finite = np.asarray(np.isfinite(corners).all(axis=1))
         known = np.where(finite[:, None], corners, -1.0)
         floors = np.clip(np.floor(known), -1, max(height, width))
         whole, fraction = floors.astype(np.int64), (known - floors).astype(np.float32)
