@@ -59,7 +59,7 @@ class ColourBar:
         chosen = [(value, tick_text(value)) for value in nice_ticks(*levels, scaling)] if ticks is None else list(ticks)
         self._axis.setTicks([[(scale_level(value, scaling), text) for value, text in chosen], []])
         self.tick_texts = tuple(text for _, text in chosen)
-        self.label = label if scaling == "linear" else f"{label} · {scaling} scale"
+        self.label = label if scaling == "linear" else f"{label} ({scaling})"
         self._axis.setLabel(self.label)
 
     def set_visible(self, visible: bool) -> None:

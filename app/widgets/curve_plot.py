@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from app.display.curves import Curve, drawable, running_mean
 from app.display.exports import Export, csv_bytes, with_suffix
+from app.display.levels import nice_ticks
+from app.widgets.colour_bar import tick_text
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.image_view import PALETTE_EVENTS
 from app.widgets.plot_colours import plot_colours, screen_pen
@@ -80,7 +82,7 @@ class CurvePlot(QWidget):
         self._plot.getAxis("left").enableAutoSIPrefix(False)
         self._plot.getAxis("bottom").enableAutoSIPrefix(False)
         self._plot.vb.sigResized.connect(self._place_right)
-        self._plot.vb.sigYRangeChanged.connect(self._choose_tick_texts)
+        self._plot.vb.sigYRangeChanged.connect(self._choose_ticks)
         self._plot.scene().sigMouseClicked.connect(self._mouse_clicked)
         self._plot.setLabel("bottom", self.x_label)
         self._plot.setLabel("left", self.y_label)
@@ -184,7 +186,7 @@ class CurvePlot(QWidget):
         self._plot.setLogMode(x=False, y=log)
         # The plot item makes all its axes logarithmic; the curves at the right are not.
         self._plot.getAxis("right").setLogMode(False, False)
-        self._choose_tick_texts()
+        self._choose_ticks()
         for series in self._series.values():
             self._draw(series)
 
@@ -205,10 +207,14 @@ class CurvePlot(QWidget):
         self._right.setGeometry(self._plot.vb.sceneBoundingRect())
         self._right.linkedViewChanged(self._plot.vb, self._right.XAxis)
 
-    def _choose_tick_texts(self, *_: object) -> None:
-        """Name only the powers of ten of a logarithmic axis, unless too few of them are in view."""
-        low, high = self._plot.vb.viewRange()[1]
-        self._plot.getAxis("left").setStyle(maxTextLevel=0 if self._log and high - low > 1.3 else 2)
+    def _choose_ticks(self, *_: object) -> None:
+        """Put few round numbers on a logarithmic axis; the library would name nine in each decade."""
+        axis = self._plot.getAxis("left")
+        if not self._log:
+            axis.setTicks(None)
+            return
+        low, high = (10 ** float(np.clip(edge, -300, 300)) for edge in self._plot.vb.viewRange()[1])
+        axis.setTicks([[(float(np.log10(value)), tick_text(value)) for value in nice_ticks(low, high, "log")], []])
 
     def _mouse_clicked(self, event: Any) -> None:
         self.setFocus(Qt.FocusReason.MouseFocusReason)
@@ -253,7 +259,7 @@ class CurvePlot(QWidget):
         return menu
 
     def _save_png(self, path: str) -> None:
-        self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(self)))
+        self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(self.grab())))
 
     def _save_csv(self, path: str) -> None:
         rows = [

@@ -1,11 +1,11 @@
 """The context menu of a picture: colours, scaling, range, copy and save."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QLocale, Qt
-from PySide6.QtGui import QActionGroup, QDoubleValidator, QGuiApplication
+from PySide6.QtGui import QActionGroup, QDoubleValidator, QGuiApplication, QPainter, QPixmap
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QFormLayout, QLineEdit, QMenu, QWidget
 
 from app.display.colormaps import COLOUR_MAPS
@@ -32,7 +32,9 @@ def build_image_menu(view: "ImageView", reading: "Reading | None") -> QMenu:
         _fill_choices(scaling, SCALINGS, view.scaling, _then(view, view.set_scaling), SCALING_TEXTS.__getitem__)
         levels = menu.addMenu("&Range")
         mode = None if view.has_fixed_levels else view.level_mode
-        _fill_choices(levels, LEVEL_MODES, mode, _then(view, view.set_level_mode), LEVEL_MODES.__getitem__)
+        _fill_choices(
+            levels, LEVEL_MODES, mode, _then(view, lambda mode: view.choose_range(None, mode)), LEVEL_MODES.__getitem__
+        )
         levels.addSeparator()
         levels.addAction("&Set range…", lambda: RangeDialog(view).open())
         menu.addSeparator()
@@ -41,7 +43,7 @@ def build_image_menu(view: "ImageView", reading: "Reading | None") -> QMenu:
     if reading is not None:
         text = f"{reading.row}\t{reading.column}\t{reading.value!r}"
         copy_value.triggered.connect(lambda: QGuiApplication.clipboard().setText(text))
-    menu.addAction("Copy &picture", lambda: QGuiApplication.clipboard().setPixmap(view.grab()))
+    menu.addAction("Copy &picture", lambda: QGuiApplication.clipboard().setPixmap(view.picture()))
     menu.addAction("Save &PNG with colour bar…", lambda: ask_for_path(view, ".png", lambda path: save_png(view, path)))
     save_float = menu.addAction("Save float &TIFF…")
     save_float.setEnabled(view.values is not None)
@@ -87,7 +89,7 @@ def ask_for_path(parent: QWidget, suffix: str, use: Callable[[str], None]) -> No
 
 def save_png(view: "ImageView", path: str) -> None:
     """Ask for a PNG of the picture as it is on screen, with title and colour bar, to be written."""
-    view.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(view)))
+    view.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(view.picture())))
 
 
 def save_tiff(view: "ImageView", path: str) -> None:
@@ -98,13 +100,26 @@ def save_tiff(view: "ImageView", path: str) -> None:
     view.export_asked.emit(Export(with_suffix(path, ".tif"), values, f"{view.title} | {view.quantity}"))
 
 
-def png_bytes(widget: QWidget) -> bytes:
-    """Return a PNG of a widget as it is on screen."""
+def png_bytes(picture: QPixmap) -> bytes:
+    """Return a picture as PNG."""
     content = QByteArray()
     buffer = QBuffer(content)
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    widget.grab().save(buffer, "PNG")
+    picture.save(buffer, "PNG")
     return bytes(content.data())
+
+
+def side_by_side(pictures: Sequence[QPixmap]) -> QPixmap:
+    """Return pictures next to each other, from the left."""
+    whole = QPixmap(sum(picture.width() for picture in pictures), max(picture.height() for picture in pictures))
+    whole.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(whole)
+    left = 0
+    for picture in pictures:
+        painter.drawPixmap(left, 0, picture)
+        left += picture.width()
+    painter.end()
+    return whole
 
 
 class RangeDialog(QDialog):
@@ -134,6 +149,6 @@ class RangeDialog(QDialog):
     def _apply(self) -> None:
         low, high = float(self.low.text() or 0), float(self.high.text() or 0)
         if high > low and not (self._view.scaling == "log" and low <= 0):
-            self._view.set_levels((low, high))
+            self._view.choose_range((low, high))
             self._view.settings_changed.emit()
             self.accept()

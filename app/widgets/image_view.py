@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPainter, QPalette, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.display.colormaps import colour_table
 from app.display.complex_image import ByteArray
 from app.display.levels import LevelMode, Levels, Scaling, auto_levels, scale_level, scale_values
 from app.widgets.colour_bar import ColourBar, Tick, tick_text
+from app.widgets.elided_label import ElidedLabel
 from app.widgets.overlays import Overlay
 from app.widgets.plot_colours import plot_colours
 
@@ -68,6 +69,8 @@ class ImageView(QWidget):
         self._painted_rgba = False
         self._explicit: Levels | None = None
         self._levels: Levels = (0.0, 1.0)
+        self._kind = ""
+        self._range_chosen = False
         self._ticks: Sequence[Tick] | None = None
         self._fitted = True
         self._linked: list[ImageView] = []
@@ -79,11 +82,9 @@ class ImageView(QWidget):
         self.set_title(name)
 
     def _build(self) -> None:
-        self._title = QLabel(self)
-        self._title.setTextFormat(Qt.TextFormat.PlainText)
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._title.setWordWrap(True)
-        self._title.setContentsMargins(4, 2, 4, 2)
+        self._title = ElidedLabel(parent=self)
+        self._detail = ElidedLabel(parent=self)
+        self._detail.hide()
         self._graphics = pg.GraphicsLayoutWidget()
         self._graphics.setMinimumSize(QSize(120, 100))
         self._graphics.ci.layout.setContentsMargins(2, 9, 2, 9)
@@ -108,6 +109,7 @@ class ImageView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._title)
+        layout.addWidget(self._detail)
         layout.addWidget(self._graphics, 1)
         self.setAccessibleName(self.name)
 
@@ -144,15 +146,32 @@ class ImageView(QWidget):
 
     @property
     def title(self) -> str:
-        """The line above the picture."""
-        return self._title.text()
+        """What is shown, in words, with its scale and range."""
+        return " · ".join(label.text() for label in (self._title, self._detail) if label.text())
 
-    def set_title(self, title: str) -> None:
-        """Write the line above the picture: what, scale in words, range."""
+    def set_title(self, title: str, detail: str = "") -> None:
+        """Write the line above the picture: what, and on which scale; and another one for its range."""
         self._title.setText(title)
-        self._title.setToolTip(title)
         self._title.setVisible(bool(title))
-        self.setAccessibleDescription(title)
+        self._detail.setText(detail)
+        self._detail.setVisible(bool(detail))
+        self.setAccessibleDescription(self.title)
+
+    def picture(self) -> QPixmap:
+        """Return the picture as on screen, with colour bar, under its whole title."""
+        body: QPixmap = self._graphics.grab()
+        lines = self.fontMetrics().boundingRect(
+            QRect(4, 2, max(body.width() - 8, 1), 1000), Qt.TextFlag.TextWordWrap, self.title
+        )
+        whole = QPixmap(body.width(), body.height() + lines.height() + 6)
+        whole.fill(self.palette().color(QPalette.ColorRole.Window))
+        painter = QPainter(whole)
+        painter.setFont(self.font())
+        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+        painter.drawText(lines, Qt.TextFlag.TextWordWrap, self.title)
+        painter.drawPixmap(0, lines.height() + 6, body)
+        painter.end()
+        return whole
 
     def set_quantity(self, quantity: str, ticks: Sequence[Tick] | None = None) -> None:
         """Name the quantity, its scale and its unit beside the colour bar, with ticks where round ones will not do."""
@@ -172,14 +191,15 @@ class ImageView(QWidget):
         """
         self._show(values, levels, None)
 
-    def set_rgba(self, rgba: ByteArray, values: NDArray[Any]) -> None:
-        """Show ready-made colours of ``(height, width)`` values that are read out; no colour bar."""
-        self._show(values, None, rgba)
+    def set_rgba(self, rgba: ByteArray, values: NDArray[Any], levels: Levels) -> None:
+        """Show ready-made colours of ``(height, width)`` values that are read out; ``levels`` are those of the bar."""
+        self._show(values, levels, rgba)
 
     def _show(self, values: NDArray[Any] | None, levels: Levels | None, rgba: ByteArray | None) -> None:
         old_shape = None if self._values is None else self._values.shape
         self._values = values
-        self._explicit = levels
+        if not self._range_chosen:
+            self._explicit = levels
         self._painted_rgba = rgba is not None
         if rgba is not None:
             self._image.setLookupTable(None)
@@ -189,13 +209,18 @@ class ImageView(QWidget):
             self.fit()
 
     def _paint(self) -> None:
-        self.colour_bar.set_visible(self._values is not None and not self._painted_rgba)
+        self.colour_bar.set_visible(self._values is not None)
         if self._values is None or self._values.size == 0:
             self._image.clear()
             return
         if self._painted_rgba:
+            self._levels = self._explicit or (0.0, 1.0)
+            self.colour_bar.show(self.colour_map, self._levels, "linear", self.quantity, self._ticks)
             return
-        self._levels = self._explicit or auto_levels(self._values, self.level_mode, self.scaling)
+        fitting = auto_levels(self._values, self.level_mode, self.scaling)
+        self._levels = self._explicit or fitting
+        if self.scaling == "log" and self._levels[0] <= 0:
+            self._levels = (min(fitting[0], self._levels[1] / 10), self._levels[1]) if self._levels[1] > 0 else fitting
         low, high = (scale_level(level, self.scaling) for level in self._levels)
         self._image.setLookupTable(colour_table(self.colour_map), update=False)
         self._image.setImage(scale_values(self._values, self.scaling), levels=(low, high), autoLevels=False)
@@ -206,10 +231,16 @@ class ImageView(QWidget):
         self._explicit = levels
         self._paint()
 
-    def set_level_mode(self, mode: LevelMode) -> None:
-        """Choose how the range is taken from the picture, and take it."""
-        self.level_mode = mode
-        self.set_levels(None)
+    def set_kind(self, kind: str, colour_map: str) -> None:
+        """Say what is shown next; where that is something new, what the user chose for the old ends."""
+        if kind != self._kind:
+            self._kind, self.colour_map, self._range_chosen = kind, colour_map, False
+
+    def choose_range(self, levels: Levels | None, mode: LevelMode | None = None) -> None:
+        """Take the user's range, or the user's way to find one; it outlasts the ranges that come with new pictures."""
+        self._range_chosen = True
+        self.level_mode = mode or self.level_mode
+        self.set_levels(levels)
 
     def set_colour_map(self, name: str) -> None:
         """Paint with another colour map."""
@@ -219,8 +250,6 @@ class ImageView(QWidget):
     def set_scaling(self, scaling: Scaling) -> None:
         """Paint linear, sqrt or log."""
         self.scaling = scaling
-        if scaling == "log" and self._explicit is not None and self._explicit[0] <= 0:
-            self._explicit = None
         self._paint()
 
     # --- zoom ---

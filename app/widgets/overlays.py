@@ -4,6 +4,7 @@ Each kind is a single graphics item, however many there are of them, so that an 
 those of the picture: ``(row, column)`` edges, pixel ``[i, j]`` covering ``i..i+1`` and ``j..j+1``.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,14 +97,27 @@ class Overlay:
     """The drawings over one picture."""
 
     def __init__(self, view_box: Any) -> None:
-        self._boxes = _path_item(screen_pen("#ffffff90", 1.0), 10)
+        self._grid = _path_item(screen_pen("#000000", 1.0), 9)
+        self._boxes = _path_item(screen_pen("#60ffffff", 1.0), 10)
         self._lines = _path_item(screen_pen(MARK, 1.2), 11)
         self._points = PointCloud()
         self._points.setZValue(12)
         self._hover = _MarkedBox(screen_pen("#ffffff", 1.0), 13)
         self._mark = _MarkedBox(screen_pen(MARK, 2.0), 14)
-        for item in (self._boxes, self._lines, self._points, *self._hover.items, *self._mark.items):
+        for item in (self._grid, self._boxes, self._lines, self._points, *self._hover.items, *self._mark.items):
             view_box.addItem(item, ignoreBounds=True)
+
+    def set_grid(self, rows: Sequence[float], columns: Sequence[float], bounds: QRectF, colour: QColor) -> None:
+        """Draw lines through whole rows and columns, at least a pixel of the screen wide at any zoom."""
+        path = QPainterPath()
+        for row in rows:
+            path.moveTo(bounds.left(), row)
+            path.lineTo(bounds.right(), row)
+        for column in columns:
+            path.moveTo(column, bounds.top())
+            path.lineTo(column, bounds.bottom())
+        self._grid.setPen(screen_pen(colour, 1.0))
+        self._grid.setPath(path)
 
     def set_boxes(self, centres: Points, side: float) -> None:
         """Outline a square of ``side`` pixels around each of ``(n, 2)`` centres ``(row, column)``."""

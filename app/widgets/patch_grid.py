@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QEvent, QRectF, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.display.levels import Levels
-from app.display.mosaic import MosaicGeometry, best_columns, make_mosaic, mosaic_geometry
-from app.widgets.image_view import ImageView, Reading
+from app.display.mosaic import GAP_PX, MosaicGeometry, best_columns, make_mosaic, mosaic_geometry
+from app.widgets.image_view import PALETTE_EVENTS, ImageView, Reading
+from app.widgets.plot_colours import plot_colours
 
 
 class PatchGrid(QWidget):
@@ -68,7 +69,24 @@ class PatchGrid(QWidget):
         if self._marked is not None and self._marked >= n:
             self._marked = None
         self._hovered = None
+        self._draw_gaps()
         self._outline()
+
+    def _draw_gaps(self) -> None:
+        """Keep the gaps visible where the picture is shown smaller than it is."""
+        geometry = self._geometry
+        step_y, step_x = geometry.height + GAP_PX, geometry.width + GAP_PX
+        rows = [row * step_y - GAP_PX / 2 for row in range(1, geometry.rows)]
+        columns = [column * step_x - GAP_PX / 2 for column in range(1, geometry.columns if geometry.n else 0)]
+        height, width = geometry.shape
+        colour = plot_colours(self).background
+        self.view.overlay.set_grid(rows, columns, QRectF(0, 0, width, height), colour)
+
+    def changeEvent(self, event: QEvent) -> None:  # Qt's name
+        """Follow the palette of the desktop."""
+        super().changeEvent(event)
+        if event.type() in PALETTE_EVENTS:
+            self._draw_gaps()
 
     def suitable_columns(self, n: int) -> int:
         """Return the number of columns that makes ``n`` patches largest here."""

@@ -7,13 +7,14 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainterPath
-from PySide6.QtWidgets import QGraphicsPathItem, QLabel, QMenu, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGraphicsPathItem, QMenu, QVBoxLayout, QWidget
 
 from app.display.colormaps import colour_table
 from app.display.density import bin_points, nearest_point
 from app.display.exports import Export, with_suffix
 from app.display.levels import Levels, full_levels
 from app.widgets.colour_bar import ColourBar
+from app.widgets.elided_label import ElidedLabel
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.image_view import PALETTE_EVENTS
 from app.widgets.overlays import PointCloud
@@ -54,10 +55,7 @@ class ScanPlot(QWidget):
     def _build(self) -> None:
         self.setAccessibleName(self.name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._title = QLabel(self.name, self)
-        self._title.setContentsMargins(4, 2, 4, 2)
-        self._title.setWordWrap(True)
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._title = ElidedLabel(self.name, self)
         self._graphics = pg.GraphicsLayoutWidget()
         self._graphics.setMinimumSize(QSize(160, 120))
         self._graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -108,7 +106,6 @@ class ScanPlot(QWidget):
     def set_title(self, title: str) -> None:
         """Write the line above the plot."""
         self._title.setText(title)
-        self._title.setToolTip(title)
         self._title.setVisible(bool(title))
         self.setAccessibleDescription(title)
 
@@ -260,7 +257,7 @@ class ScanPlot(QWidget):
         menu.popup(place)
 
     def _save_png(self, path: str) -> None:
-        self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(self)))
+        self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(self.grab())))
 
     def changeEvent(self, event: QEvent) -> None:  # Qt's name
         """Follow the palette of the desktop."""

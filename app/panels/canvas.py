@@ -1,0 +1,269 @@
+"""The stitched object as it fills: two linked pictures, overlays, and how well it agrees with a known object."""
+
+from typing import ClassVar
+
+import numpy as np
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from app.display.canvas_pictures import (
+    NEEDS_TRUTH,
+    PHASE_TICKS,
+    VIEWS,
+    CanvasScale,
+    Picture,
+    View,
+    canvas_picture,
+    describe_offsets,
+    truth_on_canvas,
+)
+from app.display.density import nearest_point
+from app.display.patch_numbers import SCALE_HELP
+from app.panels.panel import Panel
+from app.state.session import Session
+from app.widgets.choice_box import ChoiceBox
+from app.widgets.content_or_hint import ContentOrHint
+from app.widgets.elided_label import ElidedLabel
+from app.widgets.image_view import ImageView, Reading
+from ptycho_engine.arrays import ComplexArray, PositionArray
+from ptycho_engine.documents import Canvas, Dataset, ReconstructionMetrics
+
+SCALES: dict[CanvasScale, str] = {"network": "Network scale", "physical": "Physical scale"}
+ARROW_LIMIT = 40
+"""More offsets than this are drawn as points, with an arrow to the selected one only."""
+BOX_LIMIT = 2000
+
+
+class CanvasPanel(Panel):
+    """Amplitude, phase, coverage, known object and differences of the stitched object."""
+
+    title: ClassVar[str] = "Canvas"
+    panel_id: ClassVar[str] = "canvas"
+    help_text: ClassVar[str] = (
+        "The object, stitched from the patches at their scan positions. Choose what each of the two linked pictures "
+        "shows; click to select the nearest scan position. The blue box is the patch of the selected frame."
+    )
+
+    export_asked = Signal(object)
+    """An Export that is to be written."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self._painted: tuple[object, ...] = ()
+        self._build()
+        self._connect()
+        self.watch(session.canvas_changed)
+        self.watch(session.selection_changed)
+        self.watch(session.documents_changed)
+        self.refresh()
+
+    def _build(self) -> None:
+        self.shows: tuple[ChoiceBox[View], ChoiceBox[View]] = (
+            ChoiceBox("First picture", VIEWS, parent=self),
+            ChoiceBox("Second picture", VIEWS, parent=self),
+        )
+        self.shows[1].choose("phase")
+        self.scale = ChoiceBox("Scale of the amplitude", SCALES, SCALE_HELP, parent=self)
+        self.overlay = QPushButton("O&verlay", self)
+        menu = QMenu(self.overlay)
+        self.boxes = menu.addAction("&Outlines of the stitched squares")
+        self.offsets = menu.addAction("&Canvas offsets")
+        for action in (self.boxes, self.offsets):
+            action.setCheckable(True)
+        self.overlay.setMenu(menu)
+        self.overlay.setToolTip("What is drawn over the pictures")
+        bar = QHBoxLayout()
+        bar.setContentsMargins(4, 4, 4, 2)
+        for box in (*self.shows, self.scale):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(5)
+            bar.addWidget(box, 1)
+        bar.addWidget(self.overlay)
+
+        self.views = (ImageView("Canvas", parent=self), ImageView("Canvas, second picture", parent=self))
+        self.views[0].link(self.views[1])
+        self.split = QSplitter(Qt.Orientation.Vertical, self)
+        for view in self.views:
+            self.split.addWidget(view)
+        self.warning = ElidedLabel(parent=self)
+        self.warning.setObjectName("warning")
+        self.progress, self.agreement, self.quality, self.placing = (ElidedLabel(parent=self) for _ in range(4))
+        content = QWidget(self)
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, 0, 2)
+        column.setSpacing(0)
+        column.addWidget(self.warning)
+        column.addWidget(self.split, 1)
+        for label in (self.progress, self.agreement, self.quality, self.placing):
+            column.addWidget(label)
+        self.pages = ContentOrHint(content, self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(bar)
+        layout.addWidget(self.pages, 1)
+
+    def _connect(self) -> None:
+        for box in (*self.shows, self.scale):
+            box.currentIndexChanged.connect(self._repaint)
+        self.boxes.toggled.connect(self._paint_overlays)
+        self.offsets.toggled.connect(self._paint_overlays)
+        for view in self.views:
+            view.clicked.connect(self._clicked)
+            view.hovered.connect(self._hovered)
+            view.export_asked.connect(self.export_asked)
+
+    # --- painting ---
+
+    @property
+    def _canvas(self) -> Canvas | None:
+        return self.session.state.canvas
+
+    @property
+    def _dataset(self) -> Dataset | None:
+        """The dataset of the canvas, as far as it is open."""
+        state = self.session.state
+        return state.datasets.get(state.canvas_dataset_id) if state.canvas_dataset_id else None
+
+    def refresh(self) -> None:
+        """Paint the canvas where it changed, and the selection."""
+        state, dataset = self.session.state, self._dataset
+        now = (state.canvas, dataset, state.metrics, state.canvas_done, state.canvas_total)
+        if not self._painted or any(a is not b and a != b for a, b in zip(now[2:], self._painted[2:], strict=True)):
+            self._write_lines()
+        if not self._painted or now[0] is not self._painted[0] or now[1] is not self._painted[1]:
+            self._repaint()
+        self._painted = now
+        if self.offsets.isChecked():
+            self._paint_overlays()
+        self._paint_mark()
+
+    def _repaint(self, *_: object) -> None:
+        canvas, dataset = self._canvas, self._dataset
+        known = dataset is not None and dataset.object_ is not None
+        for box in self.shows:
+            for name in NEEDS_TRUTH:
+                box.enable(name, known)
+        self._write_lines()
+        if canvas is None:
+            self.pages.show_hint("No canvas yet. Run an inference: the stitched object appears here while it fills.")
+            return
+        self.pages.show_content()
+        truth = truth_on_canvas(canvas, dataset.object_ if dataset is not None else None)
+        for view, box in zip(self.views, self.shows, strict=True):
+            view.origin_px = canvas.origin_px
+            self._show(view, canvas, box.choice, truth)
+        self._paint_overlays()
+        self._paint_mark()
+
+    def _show(self, view: ImageView, canvas: Canvas, what: View, truth: ComplexArray | None) -> None:
+        picture = canvas_picture(canvas, what, self.scale.choice, truth)
+        if picture is None:
+            view.set_image(None)
+            view.set_title(f"{VIEWS[what]} · the dataset holds no object")
+            return
+        _paint(view, picture)
+
+    def _write_lines(self) -> None:
+        state, canvas = self.session.state, self._canvas
+        self.warning.setVisible(canvas is not None and canvas.mode != "none")
+        if canvas is None:
+            for label in (self.progress, self.agreement, self.quality, self.placing):
+                label.setText("")
+            return
+        self.warning.setText(
+            f"⚠ Compatibility mode {canvas.mode}: placing and scale follow that PtychoPINN release, not the physics."
+        )
+        height, width = canvas.object_.shape
+        y, x = canvas.origin_px
+        done = f"{state.canvas_done} of {state.canvas_total} patches" if state.canvas_total else ""
+        dropped = f" · {canvas.dropped} dropped at the border" if canvas.dropped else ""
+        self.progress.setText(
+            f"{done} · canvas {height} × {width} px from y {y}, x {x} · crop {canvas.crop} px{dropped}"
+        )
+        for label, text in zip((self.agreement, self.quality), _metrics_texts(state.metrics), strict=True):
+            label.setText(text)
+            label.setVisible(bool(text))
+        self.placing.setText(f"Offsets [px] · {describe_offsets(canvas.canvas_offsets())}")
+
+    def _paint_overlays(self, *_: object) -> None:
+        canvas = self._canvas
+        if canvas is None:
+            return
+        places = self._places(canvas.scan_positions, canvas)
+        nothing = np.zeros((0, 2))
+        centre = places.mean(axis=0) if len(places) else np.zeros(2)
+        arrows = nothing
+        if self.offsets.isChecked():
+            arrows = places if len(places) <= ARROW_LIMIT else self._selected_place()
+        for view in self.views:
+            outlined = places[:BOX_LIMIT] if self.boxes.isChecked() else nothing
+            view.overlay.set_boxes(outlined, canvas.crop)
+            view.overlay.set_points(places if self.offsets.isChecked() else nothing)
+            view.overlay.set_lines(np.broadcast_to(centre, arrows.shape), arrows)
+
+    def _places(self, positions: PositionArray, canvas: Canvas) -> PositionArray:
+        """Return positions as places on the canvas, in pixels from its top left edge."""
+        return np.asarray(positions - np.asarray(canvas.origin_px, dtype=np.float64))
+
+    def _selected_place(self) -> PositionArray:
+        """Return where the selected frame's patch lies on the canvas, ``(1, 2)``, or ``(0, 2)`` if there is none."""
+        state, canvas, dataset = self.session.state, self._canvas, self._dataset
+        frame = state.selected_frame
+        if canvas is None or dataset is None or frame is None or state.dataset_id != state.canvas_dataset_id:
+            return np.zeros((0, 2))
+        return self._places(dataset.scan_positions[frame : frame + 1], canvas)
+
+    def _paint_mark(self) -> None:
+        """Outline the selected patch: the square that is stitched, and thinly the whole patch."""
+        canvas = self._canvas
+        squares: list[QRectF | None] = [None, None]
+        for y, x in self._selected_place():
+            if canvas is not None:
+                squares = [QRectF(x - n / 2, y - n / 2, n, n) for n in (canvas.crop, canvas.patch_side)]
+        for view in self.views:
+            view.overlay.set_mark(squares[0])
+            view.overlay.set_hover(squares[1])
+
+    # --- intents ---
+
+    def _clicked(self, row: float, column: float) -> None:
+        canvas, dataset, state = self._canvas, self._dataset, self.session.state
+        if canvas is None or dataset is None or state.dataset_id != state.canvas_dataset_id:
+            return
+        nearest = nearest_point(self._places(dataset.scan_positions, canvas), row, column)
+        if nearest is not None:
+            self.frame_asked.emit(nearest)
+
+    def _hovered(self, reading: Reading | None) -> None:
+        view = self.sender()
+        told = view.read_out if reading is not None and isinstance(view, ImageView) else ""
+        quantity = view.quantity if isinstance(view, ImageView) and told else ""
+        self.readout_changed.emit(f"{told} {quantity}".strip())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # Qt's name
+        """Put the pictures side by side where the panel is wide, one above the other where it is high."""
+        super().resizeEvent(event)
+        wide = self.width() > 1.2 * self.height()
+        self.split.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
+
+
+def _paint(view: ImageView, picture: Picture) -> None:
+    view.set_kind(f"{picture.label}|{picture.cyclic}", picture.colour_map)
+    if picture.rgba is not None:
+        view.set_rgba(picture.rgba, picture.values, picture.levels)
+    else:
+        view.set_image(picture.values, levels=picture.levels)
+    view.set_quantity(picture.label, PHASE_TICKS if picture.cyclic else None)
+    view.set_title(picture.title)
+
+
+def _metrics_texts(metrics: ReconstructionMetrics | None) -> tuple[str, str]:
+    if metrics is None:
+        return ("", "")
+    return (
+        f"Correlation · amplitude {metrics.amplitude_correlation:.3f}, "
+        f"phase {metrics.phase_correlation:.3f}, complex {metrics.complex_correlation:.3f}",
+        f"PSNR {metrics.psnr_db:.1f} dB · SSIM {metrics.ssim:.3f} · against the known object over {metrics.n_pixels} px",
+    )

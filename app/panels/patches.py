@@ -1,0 +1,360 @@
+"""The patches that the network draws: unnormalized and normalized side by side, with their figures."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from app.display.canvas_pictures import CYCLE, PHASE_TICKS
+from app.display.exports import Export, csv_bytes, json_bytes, with_suffix
+from app.display.levels import Levels, full_levels, percentile_levels, symmetric_levels
+from app.display.normalise import Normalisation, normalise
+from app.display.patch_numbers import (
+    COLUMN_KEYS,
+    COLUMNS,
+    PHASE_LABEL,
+    SCALE_HELP,
+    SCALE_LABELS,
+    SCALE_TEXTS,
+    Quantity,
+    misfit,
+    patch_numbers,
+    scale_factor,
+    shown_values,
+)
+from app.panels.panel import Panel
+from app.state.session import Session
+from app.widgets.choice_box import ChoiceBox
+from app.widgets.content_or_hint import ContentOrHint
+from app.widgets.elided_label import ElidedLabel
+from app.widgets.image_menu import ask_for_path, png_bytes, side_by_side
+from app.widgets.image_view import ImageView
+from app.widgets.number_table import NumberTable
+from app.widgets.patch_grid import PatchGrid
+from ptycho_engine.arrays import FloatArray
+from ptycho_engine.documents import AmplitudeScale
+from ptycho_engine.events import PatchPreview
+
+QUANTITIES: dict[Quantity, str] = {"amplitude": "Amplitude", "phase": "Phase"}
+SCALES: dict[AmplitudeScale, str] = {key: f"{text.capitalize()} scale" for key, text in SCALE_TEXTS.items()}
+NORMALISATION_TEXTS: dict[Normalisation, str] = {"z-score": "z-score per patch", "min-max": "min–max per patch"}
+PHASE_WORDS = {"train": "Training", "inference": "Inference"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the pictures show now."""
+
+    preview: PatchPreview
+    values: FloatArray
+    quantity: Quantity
+    scale: AmplitudeScale
+    label: str
+
+
+class PatchesPanel(Panel):
+    """Live patch grids on one range and normalized per patch, measured against predicted diffraction, figures."""
+
+    title: ClassVar[str] = "Patches"
+    panel_id: ClassVar[str] = "patches"
+    help_text: ClassVar[str] = (
+        "The patches the network draws now. Left: one colour range for all, so that a collapsed patch looks collapsed. "
+        "Right: each patch normalized by itself. Point at a patch to mark it in both; click to select its frame."
+    )
+
+    export_asked = Signal(object)
+    """An Export that is to be written."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self._preview: PatchPreview | None = None
+        self._shown: _Shown | None = None
+        self._selected = 0
+        self._build()
+        self._connect()
+        self.watch(session.preview_changed)
+        self.watch(session.selection_changed)
+        self.refresh()
+
+    # --- building ---
+
+    def _build(self) -> None:
+        self.quantity = ChoiceBox("Quantity", QUANTITIES, parent=self)
+        self.scale = ChoiceBox("Scale of the amplitude", SCALES, SCALE_HELP, parent=self)
+        self.normalisation = ChoiceBox("Normalization", NORMALISATION_TEXTS, parent=self)
+        self.normalisation.setToolTip("How each patch on the right is normalized by its own values")
+        self.freeze = QPushButton("&Freeze", self)
+        self.freeze.setCheckable(True)
+        self.freeze.setToolTip("Keep these patches while the job goes on")
+        self.export = QPushButton("E&xport", self)
+        menu = QMenu(self.export)
+        menu.addAction("Pictures (&PNG)…", lambda: ask_for_path(self, ".png", self._export_png))
+        menu.addAction("Numbers (&CSV)…", lambda: ask_for_path(self, ".csv", self._export_csv))
+        menu.addAction("Numbers (&JSON)…", lambda: ask_for_path(self, ".json", self._export_json))
+        self.export.setMenu(menu)
+        self.caption = ElidedLabel(parent=self)
+        bar = QHBoxLayout()
+        bar.setContentsMargins(4, 4, 4, 2)
+        for widget in (self.quantity, self.scale, self.normalisation):
+            bar.addWidget(widget)
+        bar.addWidget(self.caption, 1)
+        bar.addWidget(self.freeze)
+        bar.addWidget(self.export)
+
+        self.unnormalized = PatchGrid("Unnormalized patches", colour_map="inferno", parent=self)
+        self.normalized = PatchGrid("Normalized patches", colour_map="blue-white-red", parent=self)
+        self.unnormalized.link(self.normalized)
+        self._grids = QWidget(self)
+        grids = QHBoxLayout(self._grids)
+        grids.setContentsMargins(0, 0, 0, 0)
+        grids.setSpacing(4)
+        grids.addWidget(self.unnormalized, 1)
+        grids.addWidget(self.normalized, 1)
+
+        split = QSplitter(Qt.Orientation.Vertical, self)
+        split.addWidget(self._grids)
+        split.addWidget(self._build_details())
+        split.setStretchFactor(0, 5)
+        split.setStretchFactor(1, 2)
+        split.setSizes([500, 230])
+        split.setChildrenCollapsible(True)
+        self.pages = ContentOrHint(split, self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(bar)
+        layout.addWidget(self.pages, 1)
+
+    def _build_details(self) -> QWidget:
+        self.measured = ImageView("Measured", colour_map="viridis", scaling="log", parent=self)
+        self.predicted = ImageView("Predicted", colour_map="viridis", scaling="log", parent=self)
+        self.measured.link(self.predicted)
+        self.numbers = NumberTable("Figures of the patches", ("selected", "all"), self)
+        self.numbers_title = ElidedLabel(parent=self)
+        right = QWidget(self)
+        column = QVBoxLayout(right)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.numbers_title)
+        column.addWidget(self.numbers, 1)
+        details = QSplitter(Qt.Orientation.Horizontal, self)
+        for widget, share in ((self.measured, 3), (self.predicted, 3), (right, 5)):
+            details.addWidget(widget)
+            details.setStretchFactor(details.count() - 1, share)
+        details.setSizes([230, 230, 400])
+        return details
+
+    def _connect(self) -> None:
+        for box in (self.quantity, self.scale, self.normalisation):
+            box.currentIndexChanged.connect(self._settings_changed)
+        self.freeze.toggled.connect(self._freeze_toggled)
+        for grid in (self.unnormalized, self.normalized):
+            grid.cell_hovered.connect(self._hovered)
+            grid.cell_clicked.connect(self.select_patch)
+            grid.columns_changed.connect(self._columns_changed)
+            grid.view.export_asked.connect(self.export_asked)
+        for view in (self.measured, self.predicted):
+            view.export_asked.connect(self.export_asked)
+
+    # --- painting ---
+
+    @property
+    def selected(self) -> int:
+        """The patch whose diffraction and figures are shown."""
+        return self._selected
+
+    def refresh(self) -> None:
+        """Paint the newest preview, unless frozen, and the selection."""
+        preview = self.session.state.preview
+        if not self.freeze.isChecked() and preview is not self._preview:
+            self._preview = preview
+            self._paint_grids()
+        elif self._preview is None:
+            self._paint_grids()
+        self._follow_selection()
+
+    def _settings_changed(self, *_: object) -> None:
+        self.scale.setEnabled(self.quantity.choice == "amplitude")
+        self._paint_grids()
+        self._paint_selected()
+
+    def _freeze_toggled(self, frozen: bool) -> None:
+        if not frozen:
+            self.refresh()
+        self._write_caption()
+
+    def _columns_changed(self, _columns: int) -> None:
+        self._paint_grids()
+        self._paint_selected()
+
+    def _paint_grids(self) -> None:
+        preview = self._preview
+        self.export.setEnabled(preview is not None)
+        if preview is None or len(preview.patches) == 0:
+            self._shown = None
+            self.pages.show_hint("No patches yet. Start a training or an inference: they appear here while it runs.")
+            self._write_caption()
+            return
+        self.pages.show_content()
+        quantity, scale = self.quantity.choice, self.scale.choice
+        factor = scale_factor(scale, preview.network_per_physical, preview.intensity_scale)
+        values = shown_values(preview.patches, quantity, factor)
+        label = SCALE_LABELS[scale] if quantity == "amplitude" else PHASE_LABEL
+        self._shown = _Shown(preview, values, quantity, scale, label)
+        columns = self.unnormalized.suitable_columns(len(values))
+        self._paint_unnormalized(self._shown, columns)
+        self._paint_normalized(self._shown, columns)
+        self._write_caption()
+
+    def _paint_unnormalized(self, shown: _Shown, columns: int) -> None:
+        grid, n = self.unnormalized, len(shown.values)
+        if shown.quantity == "phase":
+            levels, words = CYCLE, "cyclic, −π to π"
+        else:
+            levels = percentile_levels(shown.values)
+            words = f"one range for all {n}: {_range_text(levels)} (p1–p99)"
+        grid.view.set_kind(shown.label, "twilight" if shown.quantity == "phase" else "inferno")
+        grid.set_patches(shown.values, levels=levels, columns=columns)
+        grid.view.set_quantity(shown.label, PHASE_TICKS if shown.quantity == "phase" else None)
+        what = f"{SCALE_TEXTS[shown.scale]} amplitude" if shown.quantity == "amplitude" else "phase in rad"
+        grid.view.set_title(f"Unnormalized · {what}", words)
+
+    def _paint_normalized(self, shown: _Shown, columns: int) -> None:
+        grid, kind = self.normalized, self.normalisation.choice
+        values = normalise(shown.values, kind)
+        quantity = "a" if shown.quantity == "amplitude" else "φ"
+        if kind == "z-score":
+            levels = symmetric_levels(values)
+            words = f"one symmetric range ±{levels[1]:.3g}"
+            label, colour_map = f"({quantity} − mean) / std", "blue-white-red"
+        else:
+            levels = (0.0, 1.0)
+            words = "range 0 … 1"
+            label, colour_map = f"({quantity} − min) / (max − min)", "inferno"
+        grid.view.set_kind(label, colour_map)
+        grid.set_patches(values, levels=levels, columns=columns)
+        grid.view.set_quantity(label)
+        grid.view.set_title(f"Normalized · {NORMALISATION_TEXTS[kind]}", words)
+
+    def _write_caption(self) -> None:
+        preview = self._preview
+        if preview is None:
+            self.caption.setText("")
+            return
+        frozen = " · frozen" if self.freeze.isChecked() else ""
+        text = f"{PHASE_WORDS[preview.phase]}, step {preview.step} · {len(preview.patches)} patches{frozen}"
+        self.caption.setText(text)
+
+    # --- selection ---
+
+    def select_patch(self, index: int) -> None:
+        """Select a patch, and its frame where the patches are of the current dataset."""
+        self._selected = index
+        self._paint_selected()
+        state = self.session.state
+        if self._preview is not None and state.preview_dataset_id in (None, state.dataset_id):
+            self.frame_asked.emit(int(self._preview.frame_indices[index]))
+
+    def _follow_selection(self) -> None:
+        state = self.session.state
+        frame = state.selected_frame
+        if frame is not None and self._preview is not None and state.preview_dataset_id in (None, state.dataset_id):
+            indices = self._preview.frame_indices
+            # With several members a group, a frame has several patches: stay on the one that was clicked.
+            if not (self._selected < len(indices) and indices[self._selected] == frame):
+                found = np.flatnonzero(indices == frame)
+                self._selected = int(found[0]) if found.size else self._selected
+        self._paint_selected()
+
+    def _paint_selected(self) -> None:
+        shown = self._shown
+        if shown is None:
+            return
+        self._selected = min(self._selected, len(shown.values) - 1)
+        index, preview = self._selected, shown.preview
+        for grid in (self.unnormalized, self.normalized):
+            grid.mark(index)
+        self._paint_diffraction(preview, index)
+        frame = int(preview.frame_indices[index])
+        one, every = (patch_numbers(values).as_tuple() for values in (shown.values[index : index + 1], shown.values))
+        rows = [(name, (f"{a:.5g}", f"{b:.5g}")) for name, a, b in zip(COLUMNS, one, every, strict=True)]
+        self.numbers.set_rows(rows)
+        self.numbers.setHorizontalHeaderLabels([f"patch {index}", f"all {len(shown.values)}"])
+        y, x = preview.scan_positions[index]
+        self.numbers_title.setText(f"{shown.label.capitalize()} · frame {frame} at y {y:.1f}, x {x:.1f} px")
+
+    def _paint_diffraction(self, preview: PatchPreview, index: int) -> None:
+        measured = np.asarray(preview.measured[index])
+        levels = _log_levels(measured)
+        label = "amplitude × k"
+        self.measured.quantity = self.predicted.quantity = label
+        self.measured.set_image(measured, levels=levels)
+        self.measured.set_title("Measured · network input")
+        if preview.predicted is None:
+            self.predicted.set_image(None)
+            self.predicted.set_title("Predicted · not part of this preview")
+            return
+        predicted = np.asarray(preview.predicted[index])
+        self.predicted.set_image(predicted, levels=levels)
+        self.predicted.set_title(f"Predicted · R = {misfit(predicted, measured):.3f}")
+
+    def _hovered(self, index: int | None) -> None:
+        shown = self._shown
+        if index is None or shown is None:
+            self.readout_changed.emit("")
+            return
+        numbers = patch_numbers(shown.values[index : index + 1])
+        frame = int(shown.preview.frame_indices[index])
+        self.readout_changed.emit(
+            f"patch {index} · frame {frame} · mean {numbers.mean:.4g}, std {numbers.std:.4g} ({shown.label})"
+        )
+
+    # --- export ---
+
+    def _export_png(self, path: str) -> None:
+        picture = side_by_side([grid.view.picture() for grid in (self.unnormalized, self.normalized)])
+        self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(picture)))
+
+    def _rows(self, shown: _Shown) -> list[tuple[float, ...]]:
+        preview = shown.preview
+        return [
+            (i, int(frame), float(y), float(x), *patch_numbers(shown.values[i : i + 1]).as_tuple())
+            for i, (frame, (y, x)) in enumerate(zip(preview.frame_indices, preview.scan_positions, strict=True))
+        ]
+
+    def _columns(self, shown: _Shown) -> tuple[str, ...]:
+        kind = f"{shown.quantity}_{shown.scale}" if shown.quantity == "amplitude" else "phase_rad"
+        return ("patch", "frame", "y_px", "x_px", *(f"{kind}_{key}" for key in COLUMN_KEYS))
+
+    def _export_csv(self, path: str) -> None:
+        if self._shown is not None:
+            content = csv_bytes(self._columns(self._shown), self._rows(self._shown))
+            self.export_asked.emit(Export(with_suffix(path, ".csv"), content))
+
+    def _export_json(self, path: str) -> None:
+        shown = self._shown
+        if shown is None:
+            return
+        preview, columns = shown.preview, self._columns(shown)
+        values = {
+            "phase": preview.phase,
+            "step": preview.step,
+            "quantity": shown.label,
+            "network_per_physical": preview.network_per_physical,
+            "intensity_scale": preview.intensity_scale,
+            "all": dict(zip(COLUMN_KEYS, patch_numbers(shown.values).as_tuple(), strict=True)),
+            "patches": [dict(zip(columns, row, strict=True)) for row in self._rows(shown)],
+        }
+        self.export_asked.emit(Export(with_suffix(path, ".json"), json_bytes(values)))
+
+
+def _range_text(levels: Levels) -> str:
+    return f"{levels[0]:.3g} … {levels[1]:.3g}"
+
+
+def _log_levels(measured: FloatArray) -> Levels:
+    """Return four decades at most below the greatest value: measured and predicted share them."""
+    low, high = full_levels(np.where(measured > 0, measured, np.nan).astype(np.float32))
+    return (max(low, high * 1e-4), high) if high > 0 else (1e-4, 1.0)
