@@ -1,15 +1,15 @@
 """Reading patterns to be looked at: generators for a job thread, beside computing and opening.
 
-A panel asks with ``frame_data_asked(dataset_id, index)`` and ``summary_asked(dataset_id)``; the controller runs these
-in a job thread of their own and hands what they yield to ``Session.apply``. Of several frames asked for while one is
-being read, only the last is wanted.
+A panel asks with ``frame_data_asked(dataset_id, index)``, ``summary_asked(dataset_id)`` and ``groups_asked(dataset_id,
+gridsize, neighbor_count)``; the controller runs these in a job thread of their own and hands what they yield to
+``Session.apply``. Of several frames, or groups, asked for while one is being read, only the last is wanted.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from app.state.readings import FrameRead, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.documents import Dataset
 
@@ -44,3 +44,12 @@ def summarise_scan(dataset_id: str, dataset: Dataset) -> Iterator[ScanSummarised
             frozen_array(maximum),
             frozen_array(totals),
         )
+
+
+def find_groups(dataset_id: str, dataset: Dataset, gridsize: int, neighbor_count: int) -> Iterator[GroupsFound]:
+    """Yield the groups that an inference with these settings makes of a scan."""
+    # Imported here: the search tree brings scipy, which the window does not need to start.
+    from ptycho_engine.geometry.grouping import cover_positions
+
+    groups = cover_positions(dataset.scan_positions, gridsize, neighbor_count, seed=42)
+    yield GroupsFound(dataset_id, gridsize, neighbor_count, groups.group_indices, groups.group_centers)

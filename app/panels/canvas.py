@@ -265,5 +265,5 @@ def _metrics_texts(metrics: ReconstructionMetrics | None) -> tuple[str, str]:
     return (
         f"Correlation · amplitude {metrics.amplitude_correlation:.3f}, "
         f"phase {metrics.phase_correlation:.3f}, complex {metrics.complex_correlation:.3f}",
-        f"PSNR {metrics.psnr_db:.1f} dB · SSIM {metrics.ssim:.3f} · against the known object over {metrics.n_pixels} px",
+        f"PSNR {metrics.psnr_db:.1f} dB · SSIM {metrics.ssim:.3f} · against known object, {metrics.n_pixels} px",
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
-from app.state.readings import FrameRead, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +85,6 @@ AppEvent: TypeAlias = (
     | NoticeClosed
     | Logged
     | FrameRead
+    | GroupsFound
     | ScanSummarised
 )

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from app.state.growing import GrowingTable
-from app.state.readings import FrameRead, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import (
     Bundle,
@@ -137,6 +137,8 @@ class AppState:
     """The frame of the current dataset that all panels mark."""
     frame: FrameRead | None = None
     """The pattern that was read last, to be looked at."""
+    groups: GroupsFound | None = None
+    """The groups that were looked for last."""
     summaries: Mapping[str, ScanSummarised] = field(default_factory=_nothing)
     """What was read of all patterns of each dataset, where somebody looked."""
 

@@ -18,7 +18,7 @@ from app.state.app_events import (
     NoticeRaised,
 )
 from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id
-from app.state.readings import FrameRead, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import RunRecord
 
@@ -104,6 +104,8 @@ def _reduce_app(state: AppState, event: AppEvent) -> AppState:
             return _logged(state, event.entry)
         case FrameRead():
             return replace(state, frame=event) if event.dataset_id in state.datasets else state
+        case GroupsFound():
+            return replace(state, groups=event) if event.dataset_id in state.datasets else state
         case ScanSummarised():
             if event.dataset_id not in state.datasets:
                 return state
@@ -291,7 +293,9 @@ def _close(state: AppState, key: str) -> AppState:
         state = replace(state, summaries=_without(state.summaries, key))
         if key != state.dataset_id:
             return replace(state, datasets=datasets)
-        return replace(state, datasets=datasets, dataset_id=_newest(datasets), selected_frame=None, frame=None)
+        return replace(
+            state, datasets=datasets, dataset_id=_newest(datasets), selected_frame=None, frame=None, groups=None
+        )
     if key in state.bundles:
         bundles = _without(state.bundles, key)
         return replace(

@@ -1,5 +1,7 @@
 """Reading patterns to be looked at."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from app.state.app_state import AppState, document_id
 from app.state.reduce import reduce
 from ptycho_engine.events import DatasetOpened
 from tests.app.samples import make_dataset
+
+KEY = document_id("dataset", "scan", make_dataset().path)
 
 
 def test_a_frame_is_read_as_amplitude_and_cannot_be_changed() -> None:
@@ -45,3 +49,12 @@ def test_readings_of_a_dataset_that_was_closed_are_dropped() -> None:
     assert closed.frame is None
     assert not closed.summaries
     assert reduce(reduce(closed, frame), summary) is closed
+
+
+def test_every_position_is_the_first_member_of_a_group() -> None:
+    dataset = make_dataset(n_scan=9)
+    (found,) = reader.find_groups("a", dataset, 2, 4)
+    assert found.group_indices.shape == (9, 4)
+    np.testing.assert_array_equal(found.group_indices[:, 0], np.arange(9))
+    assert reduce(AppState(), found).groups is None
+    assert reduce(reduce(AppState(), DatasetOpened(dataset)), replace(found, dataset_id=KEY)).groups is not None
