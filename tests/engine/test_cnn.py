@@ -162,7 +162,7 @@ def test_a_wrong_state_is_refused_and_changes_nothing(spoil: Any, message: str) 
 
 
 def test_what_cannot_be_built_says_so() -> None:
-    with pytest.raises(ConfigError, match="no model architecture 'nix'"):
+    with pytest.raises(ConfigError, match="architecture 'nix' cannot be built"):
         build_network(replace(SMALL, architecture="nix"))
     with pytest.raises(ConfigError, match="takes its input as it is"):
         build_network(replace(SMALL, input_transform="log1p"))

@@ -1,0 +1,171 @@
+"""Read named members of a zip archive that may be hostile: nothing is extracted, everything is counted."""
+
+import hashlib
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NoReturn
+
+from ptycho_engine.documents import MemberInfo
+from ptycho_engine.errors import BundleError
+
+_LOCAL_HEADER = struct.Struct("<4s2B4HL2L2H")
+_ENCRYPTED_BITS = 0x1 | 0x40 | 0x2000
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_BLOCK = 2**20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """How much an archive may ask for."""
+
+    members: int = 10_000
+    member_bytes: int = 2 * 2**30
+    total_bytes: int = 4 * 2**30
+    ratio: int = 200
+    """Inflated bytes for each stored byte; weights hardly compress, bombs do."""
+    ratio_free_bytes: int = 16 * 2**20
+    """Members up to this size may have any ratio."""
+
+
+DEFAULT_LIMITS = ArchiveLimits()
+
+
+class Archive:
+    """An open zip archive.
+
+    Parameters
+    ----------
+    source
+        The open file.
+    what
+        What it is called in messages.
+    limits
+        How much it may ask for.
+    """
+
+    def __init__(self, source: BinaryIO, what: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> None:
+        self.source = source
+        self.what = what
+        self.limits = limits
+        try:
+            self._zip = zipfile.ZipFile(source)
+        except _DAMAGED as error:
+            raise BundleError(
+                f"{what} is not a readable zip archive ({error})", "It is damaged or cut off; ask for it again."
+            ) from error
+        self.names = tuple(info.filename for info in self._zip.infolist())
+        self._taken = 0
+        if len(self.names) > limits.members:
+            self._fail(f"has {len(self.names)} members, more than {limits.members}")
+        twice = sorted({name for name in self.names if self.names.count(name) > 1}) if self._has_duplicates() else []
+        if twice:
+            self._fail(f"holds {shown(twice[0])} twice")
+
+    def _has_duplicates(self) -> bool:
+        return len(set(self.names)) != len(self.names)
+
+    def size(self, name: str) -> int:
+        """Return the declared size of a member [bytes]."""
+        return self._zip.getinfo(name).file_size
+
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """Return the content of a member; ``most`` is the largest size it may have.
+
+        Raises
+        ------
+        BundleError
+            If it is missing, damaged, encrypted, too large, or not a plain file.
+        """
+        pieces = []
+        for block in self._blocks(name, most):
+            pieces.append(block)
+        return b"".join(pieces)
+
+    def digest(self) -> tuple[MemberInfo, ...]:
+        """Return name, size and SHA-256 of every member, in the order of the archive."""
+        members = []
+        for name in self.names:
+            sha256, size = hashlib.sha256(), 0
+            if not name.endswith("/"):
+                for block in self._blocks(name, None):
+                    sha256.update(block)
+                    size += len(block)
+            members.append(MemberInfo(name, size, sha256.hexdigest()))
+        self._taken = 0
+        return tuple(members)
+
+    def _blocks(self, name: str, most: int | None) -> Iterator[bytes]:
+        if name not in self.names:
+            self._fail(f"has no member {shown(name)}")
+        info = self._zip.getinfo(name)
+        self._check(info, self.limits.member_bytes if most is None else most)
+        size = 0
+        try:
+            with self._zip.open(info) as stream:
+                while block := stream.read(_BLOCK):
+                    size += len(block)
+                    yield block
+        except _DAMAGED as error:
+            self._fail(f"has a damaged member {shown(name)} ({error})")
+        if size != info.file_size:
+            self._fail(f"has a member {shown(name)} of {size} bytes that claims {info.file_size}")
+
+    def _check(self, info: zipfile.ZipInfo, most: int) -> None:
+        name = shown(info.filename)
+        if info.file_size > most:
+            self._fail(f"has a member {name} of {info.file_size} bytes; at most {most} are read")
+        if info.file_size > self.limits.ratio_free_bytes and info.file_size > self.limits.ratio * info.compress_size:
+            self._fail(f"has a member {name} that would inflate {info.compress_size} bytes to {info.file_size}")
+        self._taken += info.file_size
+        if self._taken > self.limits.total_bytes:
+            self._fail(f"has members of more than {self.limits.total_bytes} bytes together")
+        if info.flag_bits & _ENCRYPTED_BITS or self._local_flags(info) & _ENCRYPTED_BITS:
+            self._fail(f"has an encrypted member {name}", "Ask for it without a password.")
+        if info.compress_type not in _METHODS:
+            self._fail(f"has a member {name} packed by method {info.compress_type}; only stored and deflate are read")
+        mode = info.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            self._fail(f"has a member {name} that is a link or a device, not a file")
+        path = PurePosixPath(info.filename)
+        if path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in info.filename:
+            self._fail(f"has a member whose name {name} leads out of the archive")
+
+    def _local_flags(self, info: zipfile.ZipInfo) -> int:
+        # The directory at the end of the archive and the header before the member may disagree; readers differ in
+        # which they believe.
+        self.source.seek(info.header_offset)
+        raw = self.source.read(_LOCAL_HEADER.size)
+        if len(raw) != _LOCAL_HEADER.size or raw[:4] != b"PK\x03\x04":
+            self._fail(f"has a member {shown(info.filename)} without a header")
+        fields = _LOCAL_HEADER.unpack(raw)
+        if fields[4] != info.compress_type:
+            self._fail(f"contradicts itself about the member {shown(info.filename)}")
+        return int(fields[3])
+
+    def _fail(self, problem: str, hint: str = "It is damaged or was tampered with; ask for it again.") -> NoReturn:
+        raise BundleError(f"{self.what} {problem}", hint)
+
+
+@contextmanager
+def open_archive(path: Path, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Archive]:
+    """Open the archive at ``path`` for the length of a ``with`` block."""
+    with path.open("rb") as source:
+        yield Archive(source, "the archive", limits)
+
+
+def nested_archive(data: bytes, what: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Archive:
+    """Return the archive that is itself a member of another."""
+    return Archive(io.BytesIO(data), what, limits)
+
+
+def shown(name: str) -> str:
+    """Return a member's name fit for a message: short, with invisible characters shown as their codes."""
+    return repr(name if len(name) <= 80 else name[:79] + "…")[1:-1]

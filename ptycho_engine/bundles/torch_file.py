@@ -1,0 +1,202 @@
+"""Read the files that ``torch.save`` writes, as plain data and numpy arrays, without torch and without running them."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from ptycho_engine.bundles.archive import Archive, nested_archive, shown
+from ptycho_engine.bundles.plain_objects import PLAIN_OBJECTS, Known, KnownTable, Malformed
+from ptycho_engine.bundles.unpickle import read_plain
+from ptycho_engine.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_DIMENSIONS = 16
+_STORAGES = {
+    "FloatStorage": "f4",
+    "DoubleStorage": "f8",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "b1",
+    "ComplexFloatStorage": "c8",
+    "ComplexDoubleStorage": "c16",
+}
+_DAMAGED = "The file is damaged or was tampered with; ask for it again."
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """A run of numbers in a member of the file."""
+
+    values: NDArray[Any]
+
+
+def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None) -> object:
+    """Return what ``torch.save`` stored: plain data with tensors as read-only numpy arrays.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    member
+        What it is called in messages.
+    notes
+        Receives what was odd but harmless, one sentence each.
+
+    Raises
+    ------
+    BundleError
+        If it is damaged, or holds anything but plain data and dense tensors.
+    """
+    if data[:2] != b"PK":
+        raise BundleError(
+            f"{member} is not in the zip format of torch.save", "Save it again with a torch of version 1.6 or later."
+        )
+    archive = nested_archive(data, member)
+    prefix = _prefix(archive, member)
+    big_endian = f"{prefix}/byteorder" in archive.names and archive.read(f"{prefix}/byteorder", 16) == b"big"
+    storages = _Storages(archive, prefix, ">" if big_endian else "<")
+    description = archive.read(f"{prefix}/data.pkl", 4 * 2**20)
+    value = read_plain(
+        description, member=member, known=_torch_objects(storages), persistent=storages.load, notes=notes
+    )
+    _refuse_bare_storages(value, member)
+    return value
+
+
+def _prefix(archive: Archive, member: str) -> str:
+    folders = [folder for folder, _, name in (path.rpartition("/") for path in archive.names) if name == "data.pkl"]
+    if len(folders) != 1:
+        raise BundleError(f"{member} holds no tensors (no data.pkl)", _DAMAGED)
+    return folders[0]
+
+
+class _Storages:
+    """The runs of numbers of a torch file, each read once."""
+
+    def __init__(self, archive: Archive, prefix: str, order: Literal["<", ">"]) -> None:
+        self.archive = archive
+        self.prefix = prefix
+        self.order = order
+        self.loaded: dict[str, tuple[str, _Storage]] = {}
+        self.room = 0
+        """Bytes that all tensors may have together: views of one run must not multiply it without end."""
+
+    def load(self, identity: object) -> object:
+        match identity:
+            case ("storage", Known(name=kind), str(key), str(), int(count)) if kind in _STORAGES:
+                pass
+            case _:
+                raise Malformed("a reference to data of an unknown kind")
+        known = self.loaded.get(key)
+        if known is not None:
+            if known[0] != kind:
+                raise Malformed(f"the data {shown(key)} with two kinds of numbers")
+            return known[1]
+        if not key.isdecimal() or not key.isascii():
+            raise Malformed(f"the data {shown(key)}")
+        raw = self.archive.read(f"{self.prefix}/data/{key}")
+        storage = _Storage(_numbers(raw, _STORAGES[kind], self.order, count))
+        self.room += 4 * max(storage.values.nbytes, 64)
+        self.loaded[key] = (kind, storage)
+        return storage
+
+
+def _numbers(raw: bytes, kind: str, order: Literal["<", ">"], count: int) -> NDArray[Any]:
+    if kind == "bfloat16":
+        if len(raw) != 2 * count:
+            raise Malformed(f"{count} numbers in {len(raw)} bytes")
+        # The upper half of a float32.
+        return (np.frombuffer(raw, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
+    dtype = np.dtype(kind).newbyteorder(order)
+    if len(raw) != count * dtype.itemsize:
+        raise Malformed(f"{count} numbers in {len(raw)} bytes")
+    return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _torch_objects(storages: _Storages) -> KnownTable:
+    def tensor(*arguments: object) -> NDArray[Any]:
+        match arguments:
+            case (_Storage(values=values), int(offset), tuple(size), tuple(stride), bool(), hooks, *rest):
+                # Hooks are code; a fresh state dictionary has an empty dictionary of them.
+                if hooks or any(rest):
+                    raise Malformed("a tensor with hooks")
+                array = _view(values, offset, size, stride)
+            case _:
+                raise Malformed("the arguments of a tensor")
+        storages.room -= array.nbytes
+        if storages.room < 0:
+            raise Malformed("tensors that are far larger than their data")
+        return array
+
+    def parameter(*arguments: object) -> NDArray[Any]:
+        match arguments:
+            case (np.ndarray() as array, bool(), hooks) if not hooks:
+                return array
+            case _:
+                raise Malformed("the arguments of a parameter")
+
+    def size(*arguments: object) -> tuple[Any, ...]:
+        match arguments:
+            case ((tuple() | list()) as lengths,):
+                return tuple(lengths)
+            case _:
+                raise Malformed("the arguments of a size")
+
+    table: dict[tuple[str, str], Known] = dict(PLAIN_OBJECTS)
+    makers: dict[tuple[str, str], Callable[..., Any]] = {
+        ("torch._utils", "_rebuild_tensor_v2"): tensor,
+        ("torch._utils", "_rebuild_parameter"): parameter,
+        ("torch", "Size"): size,
+    }
+    table.update({key: Known(key[1], make) for key, make in makers.items()})
+    table.update({("torch", name): Known(name) for name in _STORAGES})
+    return table
+
+
+def _view(values: NDArray[Any], offset: int, size: tuple[object, ...], stride: tuple[object, ...]) -> NDArray[Any]:
+    lengths = [each for each in size if type(each) is int and each >= 0]
+    steps = [each for each in stride if type(each) is int and each >= 0]
+    if len(lengths) != len(size) or len(steps) != len(size) or len(stride) != len(size) or len(size) > _MAX_DIMENSIONS:
+        raise Malformed("the shape of a tensor")
+    if 0 in lengths:
+        return np.zeros(lengths, values.dtype)
+    if offset < 0 or offset + sum((n - 1) * step for n, step in zip(lengths, steps, strict=True)) >= len(values):
+        raise Malformed("a tensor that reaches beyond its data")
+    reach = 1
+    for step, length in sorted((step, length) for step, length in zip(steps, lengths, strict=True) if length > 1):
+        if step < reach:
+            raise Malformed("a tensor that repeats its data")
+        reach = step * length
+    count = prod(lengths)
+    if list(steps) == _row_major(lengths):
+        array = values[offset : offset + count].reshape(lengths)
+    else:
+        bytes_apart = [step * values.itemsize for step in steps]
+        array = np.array(as_strided(values[offset:], lengths, bytes_apart, writeable=False), order="C")
+    array.setflags(write=False)
+    return array
+
+
+def _row_major(lengths: list[int]) -> list[int]:
+    return [prod(lengths[place + 1 :]) for place in range(len(lengths))]
+
+
+def _refuse_bare_storages(value: object, member: str) -> None:
+    if isinstance(value, _Storage):
+        raise BundleError(f"{member} holds raw data that belongs to no tensor", _DAMAGED)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for entry in value:
+            _refuse_bare_storages(entry, member)
