@@ -31,7 +31,7 @@ def require_bundle_file(path: Path) -> None:
     for leading, what, hint in _LEADING_BYTES:
         if start.startswith(leading):
             raise BundleError(f"this is {what}, not a model bundle", hint)
-    if start[8:9] == b"{" and path.suffix == ".safetensors":
+    if start[8:9] == b"{":
         raise BundleError("this is a checkpoint, not a model bundle", "Resume its training with train --resume.")
     if not start.startswith(b"PK"):
         raise BundleError("this is not a model bundle (not a zip archive)", "Choose the file wts.h5.zip of a training.")
