@@ -74,7 +74,7 @@ class NpzWriter:
 
     def add(self, key: str, values: ArrayLike) -> None:
         """Add one array."""
-        with self._archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+        with self._archive.open(_entry(self._archive, key), "w", force_zip64=True) as member:
             np.lib.format.write_array(member, np.asanyarray(values))
 
     def open_stack(self, key: str, shape: tuple[int, ...], dtype: DTypeLike) -> "StackWriter":
@@ -94,7 +94,7 @@ class StackWriter:
         self._key = key
         self._dtype = dtype
         self._missing = shape[0]
-        self._member = archive.open(f"{key}.npy", "w", force_zip64=True)
+        self._member = archive.open(_entry(archive, key), "w", force_zip64=True)
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._member, header)
 
@@ -112,6 +112,13 @@ class StackWriter:
         self._member.close()
         if self._missing:
             raise ValueError(f"{self._key} lacks {self._missing} entries")
+
+
+def _entry(archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
+    """Return a directory entry without the time of day, so that equal data make equal files."""
+    entry = zipfile.ZipInfo(f"{key}.npy")
+    entry.compress_type = archive.compression
+    return entry
 
 
 def photon_metadata(metadata: Mapping[str, Any] | None, n_photons: float | None) -> dict[str, Any]:

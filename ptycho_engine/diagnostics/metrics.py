@@ -1,0 +1,106 @@
+"""Agreement of a stitched canvas with a known object.
+
+Compared is every covered pixel of the canvas that lies on the object, the rim included. None of the figures depends on
+the scale of the canvas or on a constant phase.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_engine.arrays import ComplexArray
+from ptycho_engine.documents import Canvas, ReconstructionMetrics
+
+_SSIM_WINDOW = 7
+
+
+def compare_with_object(canvas: Canvas, object_: ComplexArray) -> ReconstructionMetrics:
+    """Compare the covered part of a canvas with the object it should show.
+
+    Amplitude and phase are compared by Pearson's correlation; the phase after the constant that fits best (the argument
+    of the complex inner product) is removed, wrapped about the mean phase of the object. PSNR and SSIM are those of the
+    amplitude after the factor that fits best in least squares. SSIM is averaged over the pixels whose window of 7 x 7
+    pixels is covered as a whole, with the range of the true amplitude as range of values.
+
+    Parameters
+    ----------
+    canvas
+        What was stitched, on any scale.
+    object_
+        (H, W) complex, the truth.
+
+    Returns
+    -------
+    ReconstructionMetrics
+        A figure that is not defined (of a constant image, of no common pixel) is NaN.
+    """
+    ours, truth, common = _overlap(canvas, object_)
+    n_pixels = int(np.count_nonzero(common))
+    a, b = ours[common].astype(np.complex128), truth[common].astype(np.complex128)
+    inner = complex(np.vdot(b, a))
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if n_pixels == 0 or norms == 0:
+        return ReconstructionMetrics(np.nan, np.nan, np.nan, np.nan, np.nan, n_pixels)
+    middle = _direction(complex(b.sum()))
+    phase = np.angle(a * np.conj(_direction(inner) * middle))
+    amplitude, true_amplitude = np.abs(a), np.abs(b)
+    factor = float(amplitude @ true_amplitude / (amplitude @ amplitude))
+    return ReconstructionMetrics(
+        amplitude_correlation=_correlation(amplitude, true_amplitude),
+        phase_correlation=_correlation(phase, np.angle(b * np.conj(middle))),
+        complex_correlation=min(1.0, abs(inner) / norms),
+        psnr_db=_psnr(factor * amplitude, true_amplitude),
+        ssim=_ssim(factor * np.abs(ours), np.abs(truth), common),
+        n_pixels=n_pixels,
+    )
+
+
+def _overlap(canvas: Canvas, object_: ComplexArray) -> tuple[ComplexArray, ComplexArray, NDArray[np.bool_]]:
+    """Return canvas and object on their common rectangle, and which of its pixels are covered."""
+    row, column = canvas.origin_px
+    height, width = canvas.object_.shape
+    top, left = max(row, 0), max(column, 0)
+    bottom, right = min(row + height, object_.shape[0]), min(column + width, object_.shape[1])
+    here = (slice(top - row, max(top, bottom) - row), slice(left - column, max(left, right) - column))
+    there = (slice(top, max(top, bottom)), slice(left, max(left, right)))
+    if bottom <= top or right <= left:
+        nothing = np.zeros((0, 0), np.complex64)
+        return nothing, nothing, np.zeros((0, 0), bool)
+    return canvas.object_[here], object_[there], canvas.covered[here]
+
+
+def _direction(value: complex) -> complex:
+    return value / abs(value) if value else 1.0 + 0.0j
+
+
+def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    spread = float(np.linalg.norm(a) * np.linalg.norm(b))
+    tiny = 1e-12 * a.size
+    return float(a @ b) / spread if spread > tiny else float("nan")
+
+
+def _psnr(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
+    error = float(np.mean(np.square(ours - truth)))
+    peak = float(truth.max())
+    return float(10 * np.log10(peak**2 / error)) if error > 0 else float("inf")
+
+
+def _ssim(ours: NDArray[np.floating], truth: NDArray[np.floating], common: NDArray[np.bool_]) -> float:
+    from scipy.ndimage import binary_erosion
+
+    if min(common.shape) < _SSIM_WINDOW:
+        return float("nan")
+    whole = binary_erosion(common, np.ones((_SSIM_WINDOW, _SSIM_WINDOW), bool))
+    values = truth[common]
+    reach = float(values.max() - values.min())
+    if not whole.any() or reach == 0:
+        return float("nan")
+    from skimage.metrics import structural_similarity
+
+    compare: Any = structural_similarity
+    _, local = compare(
+        ours.astype(np.float64), truth.astype(np.float64), win_size=_SSIM_WINDOW, data_range=reach, full=True
+    )
+    return float(local[whole].mean())
