@@ -1,0 +1,230 @@
+"""The training verb: its loop, from the first step to the bundle."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ptycho_engine.config import TrainConfig
+from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
+from ptycho_engine.documents import Bundle, Dataset
+from ptycho_engine.errors import EngineError, OutputError, TrainingDiverged
+from ptycho_engine.events import (
+    BundleSaved,
+    CheckpointSaved,
+    EngineEvent,
+    EpochDone,
+    JobStarted,
+    MessageLogged,
+    TrainingCompleted,
+)
+from ptycho_engine.models.pinn import state_of
+from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
+from ptycho_engine.runs.recorder import record
+from ptycho_engine.runs.run_folder import RunFolder
+from ptycho_engine.trainer import mean_loss
+from ptycho_engine.training_events import TimeLeft, loss_measured, preview, require_finite, stats_measured, step_done
+from ptycho_engine.training_files import bundle_of, saved_as
+from ptycho_engine.training_job import TrainingJob, prepare_training
+
+
+def train(
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    test_dataset: Dataset | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    start_from: Bundle | None = None,
+) -> Iterator[EngineEvent]:
+    """Train a network on a scan; the last event, ``TrainingCompleted``, carries the bundle.
+
+    Closing the generator cancels: with a run folder, the state of that moment is kept there, and a training resumed
+    from it gives the same numbers as one that was never interrupted. With the same scan, settings, seed and device the
+    weights are the same, bit for bit. Steps and epochs are numbered from 0, except in ``StepDone``, which counts them.
+
+    Parameters
+    ----------
+    dataset
+        The scan to train on.
+    config
+        The settings.
+    test_dataset
+        A scan for the validation loss, which then decides what the best epoch is, and whose weights the bundle holds.
+        Without one the bundle holds the last weights.
+    out
+        The run folder; ``None`` writes nothing.
+    resume
+        Continue the training in ``out`` from its newest checkpoint; without one it begins at the start.
+    start_from
+        A bundle whose network is trained on.
+
+    Raises
+    ------
+    EngineError
+        ``TrainingDiverged`` if the loss becomes infinite or NaN; ``DatasetError``, ``BundleError``, ``ConfigError`` or
+        ``GroupingError`` for inputs that do not fit; ``DeviceError`` for want of a device or of its memory.
+    """
+    folder = None if out is None else Path(out)
+    events = _train(dataset, config, test_dataset, folder, resume, start_from)
+    if folder is not None:
+        described = _description(dataset, config, test_dataset, start_from)
+        events = record(events, RunFolder(folder, "train", described, resume=resume))
+    yield from events
+
+
+def _train(
+    dataset: Dataset,
+    config: TrainConfig,
+    test_dataset: Dataset | None,
+    out: Path | None,
+    resume: bool,
+    start_from: Bundle | None,
+) -> Iterator[EngineEvent]:
+    with compute_settings(deterministic=config.deterministic):
+        choice = device_choice(config.accelerator, config.deterministic)
+        if choice.reason and config.accelerator == "auto":
+            yield MessageLogged("info", choice.reason)
+        try:
+            with device_errors(choice.device):
+                # The job lives in the frame of _run alone: with that, its tensors are gone before the device is freed.
+                yield from _run(
+                    prepare_training(
+                        dataset,
+                        config,
+                        choice.device,
+                        test_dataset=test_dataset,
+                        out=out,
+                        resume=resume,
+                        start_from=start_from,
+                    )
+                )
+        finally:
+            free_device(choice.device)
+
+
+def _run(job: TrainingJob) -> Iterator[EngineEvent]:
+    folder = None if job.files is None else job.files.folder
+    yield JobStarted("train", describe_device(job.device), job.n_steps, "steps", folder)
+    yield from _opening_notes(job)
+    left = TimeLeft(job.progress.step)
+    try:
+        yield preview(job)
+        while job.progress.epoch < job.config.epochs and not _stops_early(job):
+            yield from _epoch(job, left)
+            yield from _end_of_epoch(job, left)
+    except TrainingDiverged:
+        raise
+    except (GeneratorExit, EngineError):
+        _keep_this_moment(job)
+        raise
+    yield from _complete(job)
+
+
+def _epoch(job: TrainingJob, left: TimeLeft) -> Iterator[EngineEvent]:
+    progress, batches, trainer = job.progress, job.batches, job.trainer
+    order = batches.order(job.config.seed, progress.epoch)
+    for groups in batches.slices(order, progress.batch):
+        started = time.perf_counter()
+        rate = trainer.set_learning_rate(progress.step / job.n_steps)
+        step = trainer.step(batches.batch(groups))
+        progress.step += 1
+        progress.batch += 1
+        job.epoch_losses.append(step.loss)
+        measured = loss_measured(job, step, rate, started)
+        if measured is not None:
+            yield measured
+            yield from stats_measured(job, step)
+        yield step_done(job, left)
+        if job.previews.due():
+            yield preview(job)
+
+
+def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Iterator[EngineEvent]:
+    progress, epoch = job.progress, job.progress.epoch
+    validation_loss = None
+    if job.validation is not None:
+        for _ in job.validation.run(job.trainer):
+            yield step_done(job, left)
+        validation_loss = job.validation.loss
+    train_loss = mean_loss(job.epoch_losses, job.batches.sizes())
+    require_finite(job, train_loss + (validation_loss or 0.0), f"the end of epoch {epoch + 1}")
+    best = progress.end_epoch(train_loss, validation_loss)
+    job.epoch_losses.clear()
+    if best and job.validation is not None:
+        job.best_state = state_of(job.trainer.network)
+    rate = job.trainer.optimiser.param_groups[0]["lr"]
+    # Written before anything is told: whoever stops at the first event finds the files complete.
+    saved = list(_save(job, best))
+    yield EpochDone(epoch, job.config.epochs, progress.step - 1, train_loss, validation_loss, rate, best)
+    yield from saved
+
+
+def _save(job: TrainingJob, best: bool) -> Iterator[EngineEvent]:
+    """Write checkpoint and bundle where they are due; a full disk does not end the training."""
+    if job.files is None:
+        return
+    progress, config = job.progress, job.config
+    try:
+        if progress.epoch % config.checkpoint_every == 0 or progress.epoch == config.epochs:
+            path = job.files.save_checkpoint(job, best=best)
+            yield CheckpointSaved(path, progress.epoch, progress.step, best)
+        if best:
+            yield BundleSaved(job.files.save_bundle(bundle_of(job, best=True)))
+    except OutputError as error:
+        yield MessageLogged("warning", f"The training goes on, but cannot be saved: {error}")
+
+
+def _complete(job: TrainingJob) -> Iterator[EngineEvent]:
+    bundle = bundle_of(job, best=True)
+    folder = None
+    yield preview(job)
+    if job.files is not None:
+        try:
+            path = job.files.save_bundle(bundle)
+        except OutputError as error:
+            yield MessageLogged("error", f"The trained network could not be saved: {error}")
+        else:
+            bundle, folder = saved_as(bundle, path), job.files.folder
+            yield BundleSaved(path)
+    yield TrainingCompleted(bundle, job.progress.history(), folder, job.progress.epoch < job.config.epochs)
+
+
+def _stops_early(job: TrainingJob) -> bool:
+    patience = job.config.early_stop_patience
+    return patience is not None and job.progress.epochs_since_best >= patience and job.progress.epoch > 0
+
+
+def _keep_this_moment(job: TrainingJob) -> None:
+    """Write a checkpoint of where the training is left, unless there is one of just this step."""
+    if job.files is None or job.files.saved_step == job.progress.step or job.progress.step == 0:
+        return
+    # Nothing can be told any more; the checkpoint before this one is still there.
+    with suppress(OutputError, TrainingDiverged):
+        job.files.save_checkpoint(job)
+
+
+def _opening_notes(job: TrainingJob) -> Iterator[MessageLogged]:
+    n_groups, channels = job.batches.grouping.group_indices.shape
+    yield MessageLogged(
+        "info",
+        f"{n_groups} groups of {channels}; input scale k = {job.input_scale:.6g}; "
+        f"intensity scale {job.intensity_scale:.6g}, {job.intensity_scale_origin}",
+    )
+    if not job.batches.resident:
+        yield MessageLogged("info", "The patterns are read batch by batch: they do not fit into memory at once")
+    if job.files is not None and job.files.resumed_from is not None:
+        yield MessageLogged("info", f"Resumed after step {job.progress.step} from {job.files.resumed_from}")
+
+
+def _description(
+    dataset: Dataset, config: TrainConfig, test_dataset: Dataset | None, start_from: Bundle | None
+) -> dict[str, Any]:
+    return {
+        "configuration": config.as_dict(),
+        "seed": config.seed,
+        "dataset": dataset_summary(dataset),
+        "test_dataset": None if test_dataset is None else dataset_summary(test_dataset),
+        "start_from": None if start_from is None else bundle_summary(start_from),
+    }

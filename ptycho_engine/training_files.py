@@ -1,0 +1,204 @@
+"""What a training keeps on disk for itself: checkpoints to resume from, and the bundle."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ptycho_engine import __version__
+from ptycho_engine.artefacts.folders import make_folder
+from ptycho_engine.bundles import read_bundle, save_bundle
+from ptycho_engine.bundles.checkpoint import Checkpoint, prune_checkpoints, read_checkpoint, save_checkpoint
+from ptycho_engine.config import TrainConfig
+from ptycho_engine.documents import Bundle
+from ptycho_engine.errors import BundleError, ConfigError, EngineError, TrainingDiverged
+from ptycho_engine.models.pinn import load_state, state_of
+from ptycho_engine.runs.run_folder import BUNDLE_FILE, list_checkpoints
+from ptycho_engine.training_state import Progress
+
+if TYPE_CHECKING:
+    from ptycho_engine.training_job import TrainingJob
+
+FREE_SETTINGS = frozenset(
+    {
+        "epochs",
+        "accelerator",
+        "early_stop_patience",
+        "checkpoint_every",
+        "preview_interval_s",
+        "preview_count",
+        "log_every",
+        "log_patch_stats",
+        "patch_stats_limit",
+    }
+)
+"""Settings that may differ when a training is resumed: they do not change what was computed so far."""
+_SCALE_TOLERANCE = 1e-6
+
+
+class TrainingFiles:
+    """The checkpoints and the bundle of one training.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.best: Path | None = None
+        self.saved_step = -1
+        """Steps done at the newest checkpoint of this session."""
+        self.resumed_from: Path | None = None
+
+    def newest(self) -> Path | None:
+        """Return the newest checkpoint, if there is one."""
+        found = list_checkpoints(self.folder)
+        return found[-1] if found else None
+
+    @property
+    def bundle_path(self) -> Path:
+        """Where the bundle is written."""
+        return self.folder / BUNDLE_FILE
+
+    def save_checkpoint(self, job: "TrainingJob", *, best: bool = False) -> Path:
+        """Write the state of this moment, then remove old ones: the newest two and the best are kept."""
+        progress = job.progress
+        name = f"epoch-{progress.epoch:04d}" + (f"-step-{progress.step:06d}" if progress.batch else "")
+        path = make_folder(self.folder / "checkpoints") / f"{name}.ckpt"
+        save_checkpoint(checkpoint_of(job), path)
+        self.saved_step = progress.step
+        if best:
+            self.best = path
+        prune_checkpoints(list_checkpoints(self.folder), best=self.best)
+        return path
+
+    def save_bundle(self, bundle: Bundle) -> Path:
+        """Write the bundle in the place of the one before."""
+        save_bundle(bundle, self.bundle_path)
+        return self.bundle_path
+
+    def restore(self, job: "TrainingJob") -> None:
+        """Put a training where its newest readable checkpoint left it; without one it begins at the start."""
+        refused: BundleError | None = None
+        for path in reversed(list_checkpoints(self.folder)):
+            try:
+                checkpoint = read_checkpoint(path)
+            except BundleError as error:
+                refused = refused or error
+                continue
+            restore_checkpoint(checkpoint, job, path)
+            self.resumed_from = path
+            self._restore_best(job)
+            return
+        if refused is not None:
+            raise refused
+
+    def _restore_best(self, job: "TrainingJob") -> None:
+        progress = job.progress
+        best = self.folder / "checkpoints" / f"epoch-{progress.best_epoch + 1:04d}.ckpt"
+        self.best = best if best.exists() else None
+        if job.validation is None or progress.best_epoch < 0:
+            return
+        try:
+            bundle = read_bundle(self.bundle_path)
+        except EngineError:
+            return
+        # A bundle from after the checkpoint belongs to epochs that are computed anew.
+        if bundle.provenance.get("epoch") == progress.best_epoch:
+            job.best_state = bundle.state
+
+
+def checkpoint_of(job: "TrainingJob") -> Checkpoint:
+    """Return everything that a resumed training needs.
+
+    Raises
+    ------
+    TrainingDiverged
+        If a weight is not finite: such a state is never written.
+    """
+    state = state_of(job.trainer.network)
+    if not all(np.isfinite(tensor).all() for tensor in state.values()):
+        raise TrainingDiverged("a weight is not finite any more", "Lower the learning rate.", file=job.dataset.path)
+    losses = torch.stack(job.epoch_losses).tolist() if job.epoch_losses else []
+    return Checkpoint(
+        state=state,
+        optimiser=job.trainer.optimiser_state(),
+        values={
+            "configuration": job.config.as_dict(),
+            "model": job.plan.model.as_dict(),
+            "input_scale": job.input_scale,
+            "dataset_fingerprint": job.dataset.fingerprint,
+            "progress": job.progress.as_dict(),
+            "epoch_losses": losses,
+        },
+    )
+
+
+def restore_checkpoint(checkpoint: Checkpoint, job: "TrainingJob", path: Path) -> None:
+    """Put a training where a checkpoint left it.
+
+    Raises
+    ------
+    EngineError
+        If the checkpoint is of another training.
+    """
+    values = checkpoint.values
+    try:
+        earlier = TrainConfig.from_dict(values["configuration"])
+        progress = Progress.from_dict(values["progress"])
+        scale, losses = float(values["input_scale"]), [float(loss) for loss in values["epoch_losses"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError("the checkpoint does not hold what a training needs", "Train anew.", file=path) from error
+    require_same_training(job.config, earlier, path)
+    if abs(scale / job.input_scale - 1.0) > _SCALE_TOLERANCE:
+        raise ConfigError("the checkpoint was made with another scan", "Resume with the same scan.", file=path)
+    load_state(job.trainer.network, checkpoint.state)
+    job.trainer.restore_optimiser(dict(checkpoint.optimiser))
+    job.progress = progress
+    job.epoch_losses = [torch.tensor(loss, device=job.device) for loss in losses]
+
+
+def require_same_training(config: TrainConfig, earlier: TrainConfig, path: Path) -> None:
+    """Raise ``ConfigError`` if a checkpoint was made with settings that would have given other numbers."""
+    now, then = config.as_dict(), earlier.as_dict()
+    changed = [name for name in now if name not in FREE_SETTINGS and now[name] != then[name]]
+    if changed:
+        told = ", ".join(f"{name} was {then[name]} and is {now[name]}" for name in changed)
+        raise ConfigError(f"the training cannot be resumed with other settings: {told}", "Keep them.", file=path)
+
+
+def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
+    """Return the network as a bundle: the weights of the best epoch, or those of this moment."""
+    state = job.best_state if best and job.best_state is not None else state_of(job.trainer.network)
+    epoch = job.progress.best_epoch if best and job.best_state is not None else job.progress.epoch - 1
+    dataset = job.dataset
+    return Bundle(
+        name=BUNDLE_FILE,
+        path=None,
+        era="2026-07",
+        model=job.plan.model,
+        state=state,
+        intensity_scale=job.intensity_scale,
+        intensity_scale_origin=job.intensity_scale_origin,
+        input_scale=job.input_scale,
+        n_photons=job.n_photons,
+        training=job.config.as_dict(),
+        provenance={
+            "program": "ptychoscope",
+            "version": __version__,
+            "seed": job.config.seed,
+            "epoch": epoch,
+            "dataset": dataset.name,
+            "dataset_fingerprint": dataset.fingerprint,
+        },
+        history=job.progress.history(),
+    )
+
+
+def saved_as(bundle: Bundle, path: Path) -> Bundle:
+    """Return a bundle that knows where it was saved."""
+    return replace(bundle, path=path)

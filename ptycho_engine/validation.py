@@ -1,0 +1,58 @@
+"""The loss on a scan that is not trained on."""
+
+from collections.abc import Iterator
+
+import torch
+
+from ptycho_engine.batches import GroupBatches
+from ptycho_engine.config import TrainConfig
+from ptycho_engine.documents import Dataset
+from ptycho_engine.geometry.grouping import Grouping, cover_positions
+from ptycho_engine.physics.scaling import dataset_input_scale
+from ptycho_engine.preview import choose_groups
+from ptycho_engine.trainer import Trainer, mean_loss
+
+VALIDATION_BATCH = 32
+
+
+class Validation:
+    """The groups of the test scan, the same in every epoch.
+
+    Every position of the test scan is the first member of one group; of a scan with more positions than the training
+    has groups, evenly spread ones are taken. The patterns are normalised by the test scan's own input scale.
+
+    Parameters
+    ----------
+    dataset
+        The test scan.
+    config
+        The training.
+    device
+        Where to compute.
+    """
+
+    def __init__(self, dataset: Dataset, config: TrainConfig, device: torch.device) -> None:
+        grouping = cover_positions(dataset.scan_positions, config.gridsize, config.neighbor_count, config.seed)
+        grouping = spread_groups(grouping, config.n_groups)
+        scale = dataset_input_scale(dataset)
+        self.batches = GroupBatches(dataset, grouping, scale, device, VALIDATION_BATCH)
+        self.probe = torch.tensor(dataset.probe, dtype=torch.complex64, device=device)
+        self.loss: float | None = None
+        """Of the last complete pass."""
+
+    def run(self, trainer: Trainer) -> Iterator[None]:
+        """Compute :attr:`loss`; yields after each batch, so that whoever iterates can stop there."""
+        losses, sizes = [], []
+        for groups in self.batches.slices(self.batches.all_groups()):
+            losses.append(trainer.validation_loss(self.batches.batch(groups), self.probe))
+            sizes.append(len(groups))
+            yield
+        self.loss = mean_loss(losses, sizes)
+
+
+def spread_groups(grouping: Grouping, limit: int | None) -> Grouping:
+    """Return at most ``limit`` groups, evenly spread over the scan."""
+    if limit is None or limit >= len(grouping.group_indices):
+        return grouping
+    kept = choose_groups(grouping.group_centers, limit)
+    return Grouping(grouping.group_indices[kept], grouping.group_centers[kept], grouping.local_offsets[kept])
