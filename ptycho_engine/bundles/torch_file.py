@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from ptycho_engine.arrays import frozen_array
 from ptycho_engine.bundles.archive import Archive, nested_archive, shown
 from ptycho_engine.bundles.plain_objects import PLAIN_OBJECTS, Known, KnownTable, Malformed
 from ptycho_engine.bundles.unpickle import read_plain
@@ -170,7 +171,7 @@ def _view(values: NDArray[Any], offset: int, size: tuple[object, ...], stride: t
     if len(lengths) != len(size) or len(steps) != len(size) or len(stride) != len(size) or len(size) > _MAX_DIMENSIONS:
         raise Malformed("the shape of a tensor")
     if 0 in lengths:
-        return np.zeros(lengths, values.dtype)
+        return frozen_array(np.zeros(lengths, values.dtype))
     if offset < 0 or offset + sum((n - 1) * step for n, step in zip(lengths, steps, strict=True)) >= len(values):
         raise Malformed("a tensor that reaches beyond its data")
     reach = 1

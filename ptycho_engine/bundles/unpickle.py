@@ -283,8 +283,6 @@ class _Machine:
             raise Malformed("a call of something that cannot be called")
         if target.make is None:
             self.refuse(Stranger(target.name, self.offset), arguments, called=True)
-        if self.strangers:
-            self.refuse(self.strangers[0])
         self.stack.append(target.make(*arguments))
 
     def do_build(self, _argument: Any) -> None:
@@ -292,8 +290,6 @@ class _Machine:
         target = self.top()
         if isinstance(target, Stranger):
             self.refuse(target, state, called=True)
-        if self.strangers:
-            self.refuse(self.strangers[0])
         build = getattr(type(target), "build", None)
         if build is None:
             raise Malformed("a state for something that has none")

@@ -3,18 +3,20 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from ptycho_engine.bundles import read_bundle
 from ptycho_engine.bundles.checkpoint import Checkpoint, prune_checkpoints, read_checkpoint, save_checkpoint
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import BundleError, OutputError
 from ptycho_engine.models.pinn import build_network, load_state, state_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 VALUES = {
     "epoch": 3,
