@@ -252,6 +252,8 @@ def _member(path: Path, stream: BinaryIO, info: zipfile.ZipInfo) -> ZipMember:
             "Write it with numpy.savez or numpy.savez_compressed.",
             file=path,
         )
+    if not 0 <= info.header_offset < identity_of(stream).n_bytes:
+        raise DatasetError("the archive is cut off or damaged", _DAMAGED, file=path)
     header = read_exactly(stream, info.header_offset, _LOCAL_HEADER.size, path)
     fields = _LOCAL_HEADER.unpack(header)
     local_name = read_exactly(stream, info.header_offset + _LOCAL_HEADER.size, fields[9], path)

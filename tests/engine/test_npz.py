@@ -237,6 +237,26 @@ def test_hostile_archives_are_refused(tmp_path: Path) -> None:
             read_dataset(path)
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_file_with_flipped_bytes_opens_or_is_explained(save: Any, tmp_path: Path) -> None:
+    path = tmp_path / "s.npz"
+    save(path, **scan(_metadata=np.array('{"a": 1}', dtype=object)))
+    whole = path.read_bytes()
+    random = np.random.default_rng(8)
+    directory = whole.index(b"PK\x01\x02")
+    refused = 0
+    for number in range(150):
+        data = bytearray(whole)
+        for place in random.integers(directory if number % 2 else 0, len(data), 3):
+            data[place] = random.integers(0, 256)
+        path.write_bytes(data)
+        try:
+            read_dataset(path).diffraction(slice(None))
+        except DatasetError:
+            refused += 1
+    assert refused > 50
+
+
 def test_a_member_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     arrays = scan()
     path = saved(tmp_path / "s.npz", arrays)
