@@ -6,6 +6,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,15 +63,12 @@ class Archive:
                 f"{what} is not a readable zip archive ({error})", "It is damaged or cut off; ask for it again."
             ) from error
         self.names = tuple(info.filename for info in self._zip.infolist())
+        self._known = frozenset(self.names)
         self._taken = 0
         if len(self.names) > limits.members:
             self._fail(f"has {len(self.names)} members, more than {limits.members}")
-        twice = sorted({name for name in self.names if self.names.count(name) > 1}) if self._has_duplicates() else []
-        if twice:
-            self._fail(f"holds {shown(twice[0])} twice")
-
-    def _has_duplicates(self) -> bool:
-        return len(set(self.names)) != len(self.names)
+        if len(self._known) != len(self.names):
+            self._fail(f"holds {shown(Counter(self.names).most_common(1)[0][0])} twice")
 
     def size(self, name: str) -> int:
         """Return the declared size of a member [bytes]."""
@@ -103,7 +101,7 @@ class Archive:
         return tuple(members)
 
     def _blocks(self, name: str, most: int | None) -> Iterator[bytes]:
-        if name not in self.names:
+        if name not in self._known:
             self._fail(f"has no member {shown(name)}")
         info = self._zip.getinfo(name)
         self._check(info, self.limits.member_bytes if most is None else most)
