@@ -1,7 +1,7 @@
 """The training verb: its loop, from the first step to the bundle."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     start_from: Bundle | None = None,
-) -> Iterator[EngineEvent]:
+) -> Generator[EngineEvent, None, None]:
     """Train a network on a scan; the last event, ``TrainingCompleted``, carries the bundle.
 
     Closing the generator cancels: with a run folder, the state of that moment is kept there, and a training resumed
@@ -81,7 +81,7 @@ def _train(
     out: Path | None,
     resume: bool,
     start_from: Bundle | None,
-) -> Iterator[EngineEvent]:
+) -> Generator[EngineEvent, None, None]:
     with compute_settings(deterministic=config.deterministic):
         choice = device_choice(config.accelerator, config.deterministic)
         if choice.reason and config.accelerator == "auto":
@@ -104,7 +104,7 @@ def _train(
             free_device(choice.device)
 
 
-def _run(job: TrainingJob) -> Iterator[EngineEvent]:
+def _run(job: TrainingJob) -> Generator[EngineEvent, None, None]:
     folder = None if job.files is None else job.files.folder
     yield JobStarted("train", describe_device(job.device), job.n_steps, "steps", folder)
     yield from _opening_notes(job)
@@ -122,7 +122,7 @@ def _run(job: TrainingJob) -> Iterator[EngineEvent]:
     yield from _complete(job)
 
 
-def _epoch(job: TrainingJob, left: TimeLeft) -> Iterator[EngineEvent]:
+def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, None]:
     progress, batches, trainer = job.progress, job.batches, job.trainer
     order = batches.order(job.config.seed, progress.epoch)
     for groups in batches.slices(order, progress.batch):
@@ -141,7 +141,7 @@ def _epoch(job: TrainingJob, left: TimeLeft) -> Iterator[EngineEvent]:
             yield preview(job)
 
 
-def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Iterator[EngineEvent]:
+def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, None]:
     progress, epoch = job.progress, job.progress.epoch
     validation_loss = None
     if job.validation is not None:
@@ -161,7 +161,7 @@ def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Iterator[EngineEvent]:
     yield from saved
 
 
-def _save(job: TrainingJob, best: bool) -> Iterator[EngineEvent]:
+def _save(job: TrainingJob, best: bool) -> Generator[EngineEvent, None, None]:
     """Write checkpoint and bundle where they are due; a full disk does not end the training."""
     if job.files is None:
         return
@@ -176,7 +176,7 @@ def _save(job: TrainingJob, best: bool) -> Iterator[EngineEvent]:
         yield MessageLogged("warning", f"The training goes on, but cannot be saved: {error}")
 
 
-def _complete(job: TrainingJob) -> Iterator[EngineEvent]:
+def _complete(job: TrainingJob) -> Generator[EngineEvent, None, None]:
     bundle = bundle_of(job, best=True)
     folder = None
     yield preview(job)

@@ -3,7 +3,7 @@
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -49,7 +49,7 @@ PREVIEW_INTERVAL_S = 2.0
 MAX_PREVIEWS = 48
 
 
-def record(events: Iterator[EngineEvent], folder: RunFolder) -> Iterator[EngineEvent]:
+def record(events: Iterator[EngineEvent], folder: RunFolder) -> Generator[EngineEvent, None, None]:
     """Pass on the events of a verb and keep them in its run folder.
 
     The folder is held by this run alone from the first event to the last. A line that cannot be written any more is

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,18 @@ CONFIG = TrainConfig(
 )
 
 
-def _train(out: Path | None, **keywords: Any) -> Iterator[EngineEvent]:
+def _train(out: Path | None, **keywords: Any) -> Generator[EngineEvent, None, None]:
     return train(tiny_scan(), CONFIG, test_dataset=tiny_scan(4, 1), out=out, **keywords)
 
 
-def _until(events: Iterator[EngineEvent], enough: Callable[[EngineEvent], bool]) -> list[EngineEvent]:
+def _until(events: Generator[EngineEvent, None, None], enough: Callable[[EngineEvent], bool]) -> list[EngineEvent]:
     """Take events to the one that is enough, then cancel."""
     taken = []
     for event in events:
         taken.append(event)
         if enough(event):
             break
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     return taken
 
 

@@ -94,7 +94,7 @@ def test_stopping_closes_the_verb_and_says_stopped(tmp_path: Path) -> None:
     events = record(job(), _folder(tmp_path))
     next(events)
     assert read_run(tmp_path).state == "running"
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert closed == [True]
     assert read_run(tmp_path).state == "stopped"
 

@@ -158,7 +158,7 @@ def test_the_program_s_generators_and_settings_are_left_alone() -> None:
     for event in events:
         if isinstance(event, StepDone):
             break
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1:] == (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads())
     assert torch.is_grad_enabled()
@@ -266,6 +266,6 @@ def test_closing_early_leaves_no_process_wide_trace(tmp_path: Path) -> None:
     for index in range(3):
         events = train(tiny_scan(), TINY, out=tmp_path / str(index))
         next(event for event in events if isinstance(event, StepDone))
-        events.close()  # type: ignore[attr-defined]
+        events.close()
     if handles:
         assert len(os.listdir("/proc/self/fd")) <= handles

@@ -1,0 +1,186 @@
+"""The inference verb: patches of a whole scan, stitched while they come."""
+
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptycho_engine.config import InferConfig
+from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
+from ptycho_engine.diagnostics.metrics import compare_with_object
+from ptycho_engine.diagnostics.patch_stats import patch_stats
+from ptycho_engine.documents import Bundle, Canvas, Dataset, Rectangle
+from ptycho_engine.events import (
+    CanvasUpdated,
+    EngineEvent,
+    InferenceCompleted,
+    JobStarted,
+    MessageLogged,
+    MetricsMeasured,
+    Progressed,
+    StatsMeasured,
+)
+from ptycho_engine.inference_files import InferenceFiles
+from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference
+from ptycho_engine.inference_preview import InferencePreview
+from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
+from ptycho_engine.preview import RateLimit
+from ptycho_engine.refinement import refine
+from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
+from ptycho_engine.runs.recorder import record
+from ptycho_engine.runs.run_folder import RunFolder
+
+
+def infer(
+    dataset: Dataset,
+    bundle: Bundle,
+    config: InferConfig,
+    *,
+    ground_truth: GroundTruth = "auto",
+    out: str | Path | None = None,
+    debug_dump: str | Path | None = None,
+) -> Generator[EngineEvent, None, None]:
+    """Reconstruct the object of a scan; the last event, ``InferenceCompleted``, carries the canvas.
+
+    The patterns are normalised by the scan's own input scale. Each position is the first member of one group; all
+    members of all groups are stitched, each at its own position, so that a pixel is a mean over several groups. The
+    canvas is at network scale, and says by what to divide for the object's transmission. Memory does not depend on the
+    number of patterns. Closing the generator cancels; the canvas that was sent last stays as it is.
+
+    Parameters
+    ----------
+    dataset
+        The scan.
+    bundle
+        The trained network.
+    config
+        The settings.
+    ground_truth
+        The object to compare with, on the grid of the positions; ``"auto"`` takes the scan's own unless it is constant.
+    out
+        The folder for results; ``None`` writes nothing.
+    debug_dump
+        A folder for the debug dump; ``None`` writes none.
+
+    Raises
+    ------
+    EngineError
+        ``BundleError``, ``DatasetError``, ``ConfigError`` or ``GroupingError`` for inputs that do not fit;
+        ``DeviceError`` for want of a device or of its memory; ``OutputError`` if a result cannot be written.
+    """
+    folder = None if out is None else Path(out)
+    files = InferenceFiles(folder, None if debug_dump is None else Path(debug_dump))
+    events = _infer(dataset, bundle, config, ground_truth, files)
+    if folder is not None:
+        events = record(events, RunFolder(folder, "infer", _description(dataset, bundle, config)))
+    yield from events
+
+
+def _infer(
+    dataset: Dataset, bundle: Bundle, config: InferConfig, ground_truth: GroundTruth, files: InferenceFiles
+) -> Generator[EngineEvent, None, None]:
+    with compute_settings(deterministic=True):
+        choice = device_choice(config.accelerator, deterministic=True)
+        if choice.reason and config.accelerator == "auto":
+            yield MessageLogged("info", choice.reason)
+        try:
+            with device_errors(choice.device):
+                # The job lives in the frame of _run alone: with that, its tensors are gone before the device is freed.
+                yield from _run(
+                    prepare_inference(dataset, bundle, config, choice.device),
+                    known_object(dataset, ground_truth),
+                    files,
+                )
+        finally:
+            free_device(choice.device)
+
+
+def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[EngineEvent, None, None]:
+    yield JobStarted("infer", describe_device(job.device), job.n_patches, "patches", files.folder)
+    yield from _opening_notes(job)
+    started = time.perf_counter()
+    stitch: Stitch = LiveStitch(job) if job.config.compatibility == "none" else CompatibleStitch(job)
+    yield from _stitched(job, stitch, files)
+    seconds = time.perf_counter() - started
+    network_canvas = canvas = stitch.canvas()
+    yield _whole(canvas, job.n_patches)
+    network_metrics = metrics = None if truth is None else compare_with_object(canvas, truth)
+    if job.config.refine:
+        for update in refine(job, canvas):
+            canvas = update.canvas
+            yield update
+        metrics = None if truth is None else compare_with_object(canvas, truth)
+    if metrics is not None:
+        yield MetricsMeasured(metrics)
+    kept = network_canvas if job.config.refine else None
+    files.write(job, canvas, kept, metrics, network_metrics if kept is not None else None)
+    rate = job.n_patches / seconds if seconds > 0 else 0.0
+    yield InferenceCompleted(canvas, metrics, files.folder, seconds, rate)
+
+
+def _stitched(job: InferenceJob, stitch: Stitch, files: InferenceFiles) -> Generator[EngineEvent, None, None]:
+    """Compute and stitch all patches, telling what there is so far as often as is due."""
+    previews = InferencePreview(job)
+    limit = RateLimit(job.config.preview_interval_s)
+    n_done, n_logged, started = 0, 0, time.monotonic()
+    for predicted in job.predictions():
+        n = predicted.patches.shape[-1]
+        patches = predicted.patches.reshape(-1, n, n)
+        stitch.add(patches, predicted.positions.reshape(-1, 2))
+        files.take(predicted)
+        previews.take(predicted)
+        n_done += len(patches)
+        if _logs_stats(job.config, n_logged):
+            yield StatsMeasured(n_logged, patch_stats(np.abs(predicted.patches), "inference", n_logged))
+            n_logged += 1
+        left = (time.monotonic() - started) / n_done * (job.n_patches - n_done)
+        yield Progressed(n_done, job.n_patches, "patches", left)
+        if limit.due():
+            limit.begin()
+            update = CanvasUpdated(stitch.canvas(), stitch.damage(), n_done, job.n_patches)
+            shown = previews.event(n_done)
+            limit.end()
+            yield update
+            if shown is not None:
+                yield shown
+    shown = previews.event(n_done)
+    if shown is not None:
+        yield shown
+
+
+def _logs_stats(config: InferConfig, n_logged: int) -> bool:
+    limit = config.patch_stats_limit
+    return config.log_patch_stats and (limit is None or n_logged < limit)
+
+
+def _whole(canvas: Canvas, n_patches: int) -> CanvasUpdated:
+    height, width = canvas.object_.shape
+    return CanvasUpdated(canvas, Rectangle(0, 0, height, width), n_patches, n_patches)
+
+
+def _opening_notes(job: InferenceJob) -> Iterator[MessageLogged]:
+    grouping, trained = job.batches.grouping, job.bundle.input_scale
+    n_groups, channels = grouping.group_indices.shape
+    known = "" if trained is None else f" (of the training data: {trained:.6g})"
+    yield MessageLogged("info", f"{n_groups} groups of {channels}; input scale k = {job.input_scale:.6g}{known}")
+    if job.config.compatibility != "none":
+        yield MessageLogged("warning", COMPATIBILITY_NOTES[job.config.compatibility])
+
+
+COMPATIBILITY_NOTES = {
+    "2025-11": "Numbers as of PtychoPINN 2025-11: raw patterns times the intensity scale instead of normalised ones, "
+    "each pattern copied into all members of its group, and only the first patch on the canvas",
+    "2026-07": "Numbers as of PtychoPINN 2026-07: each pattern copied into all members of its group, patches placed "
+    "point-mirrored about the mean position, central squares of 20 px",
+}
+
+
+def _description(dataset: Dataset, bundle: Bundle, config: InferConfig) -> dict[str, Any]:
+    return {
+        "configuration": config.as_dict(),
+        "seed": config.seed,
+        "dataset": dataset_summary(dataset),
+        "bundle": bundle_summary(bundle),
+    }

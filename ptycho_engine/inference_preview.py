@@ -1,0 +1,53 @@
+"""The patches shown while an inference works: a fixed, evenly spread choice, in the order of the scan."""
+
+import numpy as np
+
+from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, frozen_array
+from ptycho_engine.events import PatchPreview
+from ptycho_engine.inference_job import InferenceJob, Predicted
+from ptycho_engine.preview import choose_groups
+
+
+class InferencePreview:
+    """Picks the chosen patches out of the batches that come by.
+
+    Parameters
+    ----------
+    job
+        The inference.
+    """
+
+    def __init__(self, job: InferenceJob) -> None:
+        self._job = job
+        self._chosen = choose_groups(job.batches.grouping.group_centers, job.config.preview_count)
+        self._patches: dict[int, ComplexArray] = {}
+        self._predicted: dict[int, FloatArray] = {}
+
+    def take(self, predicted: Predicted) -> None:
+        """Keep those of a batch that are shown."""
+        rows: IndexArray = np.flatnonzero(np.isin(predicted.groups, self._chosen))
+        if len(rows) == 0:
+            return
+        amplitude = self._job.predicted_amplitude(predicted.patches[rows], predicted.groups[rows])
+        for row, group, prediction in zip(rows, predicted.groups[rows], amplitude[:, 0], strict=True):
+            self._patches[int(group)] = predicted.patches[row, 0].copy()
+            self._predicted[int(group)] = prediction
+
+    def event(self, n_done: int) -> PatchPreview | None:
+        """Return the chosen patches there are so far."""
+        groups = [int(group) for group in self._chosen if int(group) in self._patches]
+        if not groups:
+            return None
+        job, dataset = self._job, self._job.dataset
+        frames = job.batches.grouping.group_indices[np.array(groups), 0]
+        return PatchPreview(
+            phase="inference",
+            step=n_done,
+            patches=frozen_array([self._patches[group] for group in groups], np.complex64),
+            measured=frozen_array(dataset.diffraction(frames) * np.float32(job.input_scale), np.float32),
+            predicted=frozen_array([self._predicted[group] for group in groups], np.float32),
+            frame_indices=frozen_array(frames, np.int64),
+            scan_positions=frozen_array(dataset.scan_positions[frames], np.float64),
+            network_per_physical=job.network_per_physical,
+            intensity_scale=job.bundle.intensity_scale,
+        )
