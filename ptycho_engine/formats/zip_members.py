@@ -239,7 +239,7 @@ def _directory(path: Path, stream: BinaryIO) -> list[ZipMember]:
         raise DatasetError(
             f"{twice[0]} is in the archive twice", "Write the file again with one array of each name.", file=path
         )
-    return [_member(path, stream, info) for info in infos if not info.is_dir()]
+    return [_member(path, stream, info) for info in infos if not info.filename.endswith("/")]
 
 
 def _member(path: Path, stream: BinaryIO, info: zipfile.ZipInfo) -> ZipMember:
