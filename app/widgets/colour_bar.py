@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetrics
 
 from app.display.colormaps import colour_table
 from app.display.levels import Levels, Scaling, nice_ticks, scale_level
@@ -28,6 +28,7 @@ class ColourBar:
         self._axis.enableAutoSIPrefix(False)
         self._axis.linkToView(self._view)
         layout.addItem(self._axis, row=row, col=column + 1)
+        self._view.sigResized.connect(self._fit_label)
         self.label = ""
         self.tick_texts: tuple[str, ...] = ()
         self._visible = True
@@ -60,7 +61,14 @@ class ColourBar:
         self._axis.setTicks([[(scale_level(value, scaling), text) for value, text in chosen], []])
         self.tick_texts = tuple(text for _, text in chosen)
         self.label = label if scaling == "linear" else f"{label} ({scaling})"
-        self._axis.setLabel(self.label)
+        self._fit_label()
+
+    def _fit_label(self, *_: object) -> None:
+        """Write as much of the label as there is room for, all of it in the tool tip."""
+        room = int(self._view.height())
+        text = QFontMetrics(self._axis.label.font()).elidedText(self.label, Qt.TextElideMode.ElideRight, max(room, 20))
+        self._axis.setLabel(text)
+        self._axis.setToolTip(self.label)
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide the bar; a hidden one takes no room."""

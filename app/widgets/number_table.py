@@ -21,6 +21,10 @@ class NumberTable(QTableWidget):
         self.verticalHeader().setHighlightSections(False)
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 4)
 
+    def fit_columns(self) -> None:
+        """Make columns as wide as their texts, for tables of words; a table of figures fills its width instead."""
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+
     def set_rows(self, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
         """Show rows, each with its name and its texts."""
         self.setRowCount(len(rows))

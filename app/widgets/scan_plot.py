@@ -109,6 +109,11 @@ class ScanPlot(QWidget):
         self._title.setVisible(bool(title))
         self.setAccessibleDescription(title)
 
+    def set_axis_names(self, vertical: str, horizontal: str) -> None:
+        """Name both axes, with their unit."""
+        self._plot.setLabel("left", vertical)
+        self._plot.setLabel("bottom", horizontal)
+
     def set_points(self, points: Points, figures: NDArray[Any], label: str, *, levels: Levels | None = None) -> None:
         """Show ``(n, 2)`` positions ``(y, x)`` coloured by ``(n,)`` figures.
 
