@@ -1,7 +1,7 @@
 """The pictures that a canvas can be shown as."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ PHASE_TICKS = [
 class Picture:
     """Values with how to paint them."""
 
-    values: NDArray[np.generic]
+    values: NDArray[Any]
     """(H, W) float32, NaN where there is nothing; complex64 when ``rgba`` is given."""
     label: str
     """For the colour bar: quantity, scale, unit."""

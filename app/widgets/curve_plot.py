@@ -196,6 +196,16 @@ class CurvePlot(QWidget):
         for series in self._series.values():
             self._draw(series)
 
+    def drawn_values(self, name: str) -> tuple[Curve, Curve]:
+        """Return the values of the curve itself and of the line that is drawn bold."""
+        series = self._series[name]
+        return series.y, np.asarray(series.smooth.getOriginalDataset()[1])
+
+    def drawn_points(self, name: str) -> int:
+        """Return the number of points that reach the painter."""
+        x, _ = self._series[name].smooth.getData()
+        return 0 if x is None else len(x)
+
     # --- view ---
 
     def fit(self) -> None:
@@ -253,7 +263,7 @@ class CurvePlot(QWidget):
             action.triggered.connect(lambda _checked=False, window=window: self.set_smoothing(window))
         menu.addSeparator()
         menu.addAction("Save &PNG…", lambda: ask_for_path(self, ".png", self._save_png))
-        menu.addAction("Save &numbers (CSV)…", lambda: ask_for_path(self, ".csv", self._save_csv))
+        menu.addAction("Save &numbers (CSV)…", lambda: ask_for_path(self, ".csv", self.save_csv))
         menu.addSeparator()
         menu.addAction("&Fit\tHome", self.fit)
         return menu
@@ -261,7 +271,8 @@ class CurvePlot(QWidget):
     def _save_png(self, path: str) -> None:
         self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(self.grab())))
 
-    def _save_csv(self, path: str) -> None:
+    def save_csv(self, path: str) -> None:
+        """Ask for the points of all curves to be written."""
         rows = [
             (name, float(x), float(y))
             for name, series in self._series.items()

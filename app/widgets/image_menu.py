@@ -132,7 +132,7 @@ class RangeDialog(QDialog):
         self._view = view
         self.low, self.high = (self._edit(level) for level in view.levels)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self._apply)
+        buttons.accepted.connect(self.apply)
         buttons.rejected.connect(self.reject)
         form = QFormLayout(self)
         form.addRow("&From", self.low)
@@ -146,7 +146,8 @@ class RangeDialog(QDialog):
         edit.setValidator(validator)
         return edit
 
-    def _apply(self) -> None:
+    def apply(self) -> None:
+        """Take the range and close, if it is one."""
         low, high = float(self.low.text() or 0), float(self.high.text() or 0)
         if high > low and not (self._view.scaling == "log" and low <= 0):
             self._view.choose_range((low, high))

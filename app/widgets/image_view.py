@@ -85,22 +85,22 @@ class ImageView(QWidget):
         self._title = ElidedLabel(parent=self)
         self._detail = ElidedLabel(parent=self)
         self._detail.hide()
-        self._graphics = pg.GraphicsLayoutWidget()
-        self._graphics.setMinimumSize(QSize(120, 100))
-        self._graphics.ci.layout.setContentsMargins(2, 9, 2, 9)
-        self._graphics.ci.layout.setSpacing(3)
+        self.graphics = pg.GraphicsLayoutWidget()
+        self.graphics.setMinimumSize(QSize(120, 100))
+        self.graphics.ci.layout.setContentsMargins(2, 9, 2, 9)
+        self.graphics.ci.layout.setSpacing(3)
         # The picture takes the keyboard as a whole; the scene inside has nothing to focus.
-        self._graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.view_box = self._graphics.addViewBox(
+        self.view_box = self.graphics.addViewBox(
             row=0, col=0, lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.02
         )
         self.view_box.disableAutoRange()
         self._image = pg.ImageItem(axisOrder="row-major")
         self.view_box.addItem(self._image, ignoreBounds=True)
         self.overlay = Overlay(self.view_box)
-        self.colour_bar = ColourBar(self._graphics, 0, 1)
-        self._read_out = QLabel(self._graphics)
+        self.colour_bar = ColourBar(self.graphics, 0, 1)
+        self._read_out = QLabel(self.graphics)
         self._read_out.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._read_out.setAutoFillBackground(True)
         self._read_out.setContentsMargins(4, 1, 4, 1)
@@ -110,15 +110,15 @@ class ImageView(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self._title)
         layout.addWidget(self._detail)
-        layout.addWidget(self._graphics, 1)
+        layout.addWidget(self.graphics, 1)
         self.setAccessibleName(self.name)
 
     def _connect(self) -> None:
-        scene = self._graphics.scene()
+        scene = self.graphics.scene()
         scene.sigMouseMoved.connect(self._mouse_moved)
         scene.sigMouseClicked.connect(self._mouse_clicked)
-        self._graphics.viewport().installEventFilter(self)
-        self.view_box.sigRangeChangedManually.connect(self._zoomed_by_hand)
+        self.graphics.viewport().installEventFilter(self)
+        self.view_box.sigRangeChangedManually.connect(self.zoomed_by_hand)
         self.view_box.sigRangeChanged.connect(self._share_range)
         self.view_box.sigResized.connect(self._view_resized)
 
@@ -159,7 +159,7 @@ class ImageView(QWidget):
 
     def picture(self) -> QPixmap:
         """Return the picture as on screen, with colour bar, under its whole title."""
-        body: QPixmap = self._graphics.grab()
+        body: QPixmap = self.graphics.grab()
         lines = self.fontMetrics().boundingRect(
             QRect(4, 2, max(body.width() - 8, 1), 1000), Qt.TextFlag.TextWordWrap, self.title
         )
@@ -277,7 +277,8 @@ class ImageView(QWidget):
         self._linked.append(other)
         other._linked.append(self)
 
-    def _zoomed_by_hand(self, *_: object) -> None:
+    def zoomed_by_hand(self, *_: object) -> None:
+        """Keep the part in view from now on, and share it with the linked views."""
         self._fitted = False
 
     def _share_range(self, *_: object) -> None:
@@ -336,7 +337,7 @@ class ImageView(QWidget):
         if reading is not None:
             self._read_out.setText(self._reading_text(reading))
             self._read_out.adjustSize()
-            self._read_out.move(2, self._graphics.height() - self._read_out.height() - 2)
+            self._read_out.move(2, self.graphics.height() - self._read_out.height() - 2)
         self.hovered.emit(reading)
 
     def _mouse_clicked(self, event: Any) -> None:
@@ -388,5 +389,5 @@ class ImageView(QWidget):
 
     def _apply_palette(self) -> None:
         colours = plot_colours(self)
-        self._graphics.setBackground(colours.background)
+        self.graphics.setBackground(colours.background)
         self.colour_bar.set_colours(colours)

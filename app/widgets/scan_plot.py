@@ -56,11 +56,11 @@ class ScanPlot(QWidget):
         self.setAccessibleName(self.name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._title = ElidedLabel(self.name, self)
-        self._graphics = pg.GraphicsLayoutWidget()
-        self._graphics.setMinimumSize(QSize(160, 120))
-        self._graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._graphics.ci.layout.setContentsMargins(2, 9, 2, 9)
-        self._plot = self._graphics.addPlot(row=0, col=0, enableMenu=False)
+        self.graphics = pg.GraphicsLayoutWidget()
+        self.graphics.setMinimumSize(QSize(160, 120))
+        self.graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.graphics.ci.layout.setContentsMargins(2, 9, 2, 9)
+        self._plot = self.graphics.addPlot(row=0, col=0, enableMenu=False)
         self._plot.hideButtons()
         self._plot.setAspectLocked(True)
         self._plot.invertY(True)
@@ -80,17 +80,17 @@ class ScanPlot(QWidget):
         ):
             item.setZValue(depth)
             self.view_box.addItem(item, ignoreBounds=True)
-        self.colour_bar = ColourBar(self._graphics, 0, 1)
+        self.colour_bar = ColourBar(self.graphics, 0, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._title)
-        layout.addWidget(self._graphics, 1)
-        scene = self._graphics.scene()
+        layout.addWidget(self.graphics, 1)
+        scene = self.graphics.scene()
         scene.sigMouseClicked.connect(self._mouse_clicked)
         scene.sigMouseMoved.connect(self._mouse_moved)
         self.view_box.sigResized.connect(self._view_resized)
-        self.view_box.sigRangeChangedManually.connect(self._zoomed_by_hand)
+        self.view_box.sigRangeChangedManually.connect(self.zoomed_by_hand)
         self.view_box.sigRangeChanged.connect(self._choose_drawing)
 
     @property
@@ -210,7 +210,8 @@ class ScanPlot(QWidget):
         margin = 0.03 * max(box.width(), box.height(), 1.0)
         self.view_box.setRange(box.adjusted(-margin, -margin, margin, margin), padding=0)
 
-    def _zoomed_by_hand(self, *_: object) -> None:
+    def zoomed_by_hand(self, *_: object) -> None:
+        """Keep the part in view from now on."""
         self._fitted = False
 
     def _view_resized(self, *_: object) -> None:
@@ -272,7 +273,7 @@ class ScanPlot(QWidget):
 
     def _apply_palette(self) -> None:
         colours = plot_colours(self)
-        self._graphics.setBackground(colours.background)
+        self.graphics.setBackground(colours.background)
         for side in ("left", "bottom"):
             axis = self._plot.getAxis(side)
             axis.setPen(colours.grid)
