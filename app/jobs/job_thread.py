@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 
 from app.errors import Failure, describe
 from app.jobs.mailbox import Mailbox
 from app.state.app_state import JobOutcome
+from app.state.readings import FrameRead, ScanSummarised
 from ptycho_engine.events import EngineEvent
 
 DELIVERY_INTERVAL_MS = 40
@@ -23,7 +24,8 @@ EVENTS_PER_DELIVERY = 500
 SWITCH_INTERVAL_S = 0.5e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
-Verb = Callable[[], Iterator[EngineEvent]]
+JobEvent: TypeAlias = EngineEvent | FrameRead | ScanSummarised
+Verb = Callable[[], Iterator[JobEvent]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class JobThread(QThread):
         self._verb: Verb | None = verb
         self._computes = computes
         self._cancelled = threading.Event()
-        self._mailbox = Mailbox()
+        self._mailbox: Mailbox[JobEvent] = Mailbox()
         self._end = JobEnd("stopped")
         self._over = False
         self._last_delivery_s = 0.0

@@ -5,12 +5,22 @@ Knows no Qt. One thread puts, another takes.
 
 import threading
 from dataclasses import replace
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from ptycho_engine.documents import Rectangle
-from ptycho_engine.events import CanvasUpdated, Delivery, EngineEvent
+from ptycho_engine.events import CanvasUpdated, Delivery
 
 
-class Mailbox:
+class Deliverable(Protocol):
+    """An event that says whether a newer one may take its place."""
+
+    delivery: ClassVar[Delivery]
+
+
+EventT = TypeVar("EventT", bound=Deliverable)
+
+
+class Mailbox(Generic[EventT]):
     """Events on their way from the thread of a job to the window.
 
     Of the classes marked ``LATEST`` at most the newest event waits; those marked ``EVERY`` all wait, in order.
@@ -18,11 +28,11 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._every: list[tuple[int, EngineEvent]] = []
-        self._latest: dict[type, tuple[int, EngineEvent]] = {}
+        self._every: list[tuple[int, EventT]] = []
+        self._latest: dict[type, tuple[int, EventT]] = {}
         self._number = 0
 
-    def put(self, event: EngineEvent) -> bool:
+    def put(self, event: EventT) -> bool:
         """Add ``event``; return whether the mailbox was empty, so that somebody should be woken."""
         with self._lock:
             was_empty = not self._every and not self._latest
@@ -36,7 +46,7 @@ class Mailbox:
                 self._every.append((self._number, event))
             return was_empty
 
-    def take(self, limit: int) -> tuple[EngineEvent, ...]:
+    def take(self, limit: int) -> tuple[EventT, ...]:
         """Remove and return the oldest ``limit`` events of ``EVERY`` and all of ``LATEST``, in the order they came.
 
         The newest picture never queues behind a flood of figures, and a flood is worked off in bounded portions.
@@ -54,7 +64,7 @@ class Mailbox:
             return bool(self._every or self._latest)
 
 
-def merged(older: EngineEvent, newer: EngineEvent) -> EngineEvent:
+def merged(older: EventT, newer: EventT) -> EventT:
     """Return what ``newer`` must say when ``older`` is never seen: the damage of a canvas adds up."""
     if not isinstance(newer, CanvasUpdated) or not isinstance(older, CanvasUpdated):
         return newer

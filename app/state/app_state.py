@@ -166,3 +166,8 @@ class AppState:
 def document_id(kind: str, name: str, path: Path | None) -> str:
     """Return the key of a document: a file opened again replaces itself."""
     return f"{kind}:{path if path is not None else name}"
+
+
+def run_id(folder: Path | None) -> str | None:
+    """Return the key of the run that is kept in ``folder``: a resumed training goes on under the same key."""
+    return None if folder is None else f"run:{folder}"

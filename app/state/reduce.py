@@ -17,7 +17,7 @@ from app.state.app_events import (
     NoticeClosed,
     NoticeRaised,
 )
-from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id
+from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import RunRecord
@@ -141,10 +141,9 @@ def _end(state: AppState, event: JobEnded) -> AppState:
         return replace(job, state=event.outcome, seconds_left=None, n_done=n_done)
 
     state = _change_job(state, event.job_id, ended)
-    run = state.runs.get(event.job_id)
-    if run is None:
+    if state.job is None or state.job.id != event.job_id:
         return state
-    return replace(state, runs=_with(state.runs, event.job_id, replace(run, state=event.outcome)))
+    return _with_run(state, state.job, lambda run: replace(run, state=event.outcome))
 
 
 def _job_of(state: AppState, lane: Lane) -> JobState | None:
@@ -202,14 +201,27 @@ def _with_job(state: AppState, lane: Lane, job: JobState | None, event: _Progres
     if lane == "files":
         return replace(state, file_job=job)
     state = replace(state, job=job)
-    run = state.runs.get(job.id)
-    if isinstance(event, engine.JobStarted) and event.run_folder is not None:
-        run = RunRecord(event.run_folder, job.verb, "running")
-        return replace(state, runs=_with(state.runs, job.id, run), run_id=job.id)
-    if run is None or (run.epoch == job.epoch and run.checkpoint == job.checkpoint):
+    key = run_id(job.run_folder)
+    if isinstance(event, engine.JobStarted) and key is not None and job.run_folder is not None:
+        run = state.runs.get(key) or RunRecord(job.run_folder, job.verb, "running")
+        return replace(state, runs=_with(state.runs, key, replace(run, state="running")), run_id=key)
+    checkpoint = event.path if isinstance(event, engine.CheckpointSaved) else None
+
+    def advanced(run: RunRecord) -> RunRecord:
+        if run.epoch == job.epoch and checkpoint is None:
+            return run
+        return replace(run, epoch=job.epoch, n_epochs=job.n_epochs, checkpoint=checkpoint or run.checkpoint)
+
+    return _with_run(state, job, advanced)
+
+
+def _with_run(state: AppState, job: JobState, change: Callable[[RunRecord], RunRecord]) -> AppState:
+    key = run_id(job.run_folder)
+    run = state.runs.get(key) if key is not None else None
+    if key is None or run is None:
         return state
-    changed = replace(run, epoch=job.epoch, n_epochs=job.n_epochs, checkpoint=job.checkpoint)
-    return replace(state, runs=_with(state.runs, job.id, changed))
+    changed = change(run)
+    return state if changed is run else replace(state, runs=_with(state.runs, key, changed))
 
 
 _Result = engine.DatasetOpened | engine.BundleLoaded | engine.TrainingCompleted | engine.InferenceCompleted
@@ -230,10 +242,9 @@ def _with_result(state: AppState, event: _Result) -> AppState:
             name = state.job.id if state.job is not None else event.bundle.name
             key = document_id("bundle", name, event.bundle.path)
             state = replace(state, bundles=_with(state.bundles, key, event.bundle), bundle_id=key)
-            run = state.runs.get(state.job.id) if state.job is not None else None
-            if run is None or state.job is None:
+            if state.job is None:
                 return state
-            return replace(state, runs=_with(state.runs, state.job.id, replace(run, bundle=event.bundle.path)))
+            return _with_run(state, state.job, lambda run: replace(run, bundle=event.bundle.path))
         case engine.InferenceCompleted():
             return _inferred(state, event)
         case _:

@@ -58,7 +58,7 @@ class Session(QObject):
         """Apply events of the window itself (or, in tests, of the engine) to the lane of computing."""
         self._apply(events, "compute")
 
-    def deliver(self, job_id: str, events: Iterable[EngineEvent]) -> None:
+    def deliver(self, job_id: str, events: Iterable[EngineEvent | AppEvent]) -> None:
         """Apply the events of a job; those of a job that is no longer current are dropped."""
         lane = self._lane_of(job_id)
         if lane is not None:

@@ -8,7 +8,7 @@ from tests.app.samples import canvas_updated, loss_measured, step_done
 
 
 def test_only_the_newest_of_a_latest_class_waits() -> None:
-    mailbox = Mailbox()
+    mailbox: Mailbox[EngineEvent] = Mailbox()
     for step in range(1000):
         mailbox.put(step_done(step))
     assert mailbox.take(10) == (step_done(999),)
@@ -16,7 +16,7 @@ def test_only_the_newest_of_a_latest_class_waits() -> None:
 
 
 def test_every_event_of_an_every_class_arrives_in_order() -> None:
-    mailbox = Mailbox()
+    mailbox: Mailbox[EngineEvent] = Mailbox()
     sent = [loss_measured(step) for step in range(100)]
     for event in sent:
         mailbox.put(event)
@@ -24,14 +24,14 @@ def test_every_event_of_an_every_class_arrives_in_order() -> None:
 
 
 def test_events_come_in_the_order_of_their_last_putting() -> None:
-    mailbox = Mailbox()
+    mailbox: Mailbox[EngineEvent] = Mailbox()
     for event in (step_done(1), loss_measured(1), canvas_updated(1), step_done(2), loss_measured(2)):
         mailbox.put(event)
     assert [type(event) for event in mailbox.take(10)] == [LossMeasured, CanvasUpdated, StepDone, LossMeasured]
 
 
 def test_a_portion_is_bounded_but_never_without_the_newest_picture() -> None:
-    mailbox = Mailbox()
+    mailbox: Mailbox[EngineEvent] = Mailbox()
     for step in range(25):
         mailbox.put(loss_measured(step))
     mailbox.put(canvas_updated(3))
@@ -44,7 +44,7 @@ def test_a_portion_is_bounded_but_never_without_the_newest_picture() -> None:
 
 
 def test_the_damage_of_a_canvas_that_nobody_saw_adds_up() -> None:
-    mailbox = Mailbox()
+    mailbox: Mailbox[EngineEvent] = Mailbox()
     mailbox.put(canvas_updated(1, damage=(2, 3, 4, 5)))
     mailbox.put(canvas_updated(2, damage=(0, 6, 3, 8)))
     (event,) = mailbox.take(1)
@@ -54,7 +54,7 @@ def test_the_damage_of_a_canvas_that_nobody_saw_adds_up() -> None:
 
 
 def test_the_first_put_into_an_empty_mailbox_asks_for_a_wake_up() -> None:
-    mailbox = Mailbox()
+    mailbox: Mailbox[EngineEvent] = Mailbox()
     assert mailbox.put(step_done(1))
     assert not mailbox.put(step_done(2))
     assert not mailbox.put(MessageLogged("info", "x"))
@@ -63,7 +63,7 @@ def test_the_first_put_into_an_empty_mailbox_asks_for_a_wake_up() -> None:
 
 
 def test_nothing_is_lost_or_disordered_between_two_threads() -> None:
-    mailbox = Mailbox()
+    mailbox: Mailbox[EngineEvent] = Mailbox()
     chance = random.Random(3)
     sent: list[EngineEvent] = [
         loss_measured(number) if chance.random() < 0.5 else step_done(number) for number in range(4000)

@@ -1,0 +1,231 @@
+"""From what a person asks for to the job that does it."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from app.display.exports import Export
+from app.jobs.exporter import write_export
+from app.jobs.job_runner import JobRunner, Task, Verb
+from app.jobs.job_thread import JobEnd
+from app.jobs.reader import read_frame, summarise_scan
+from app.jobs.verbs import CanvasExport, EngineVerbs
+from app.state.app_events import DocumentChosen, DocumentClosed, FrameSelected, NoticeClosed, NoticeRaised
+from app.state.app_state import JobState, Notice, run_id
+from app.state.requests import TrainRequest
+from app.state.session import Session
+from ptycho_engine.config import InferConfig
+
+
+class Controller(QObject):
+    """Turns intents into jobs; what the jobs tell changes the session, and nothing else does."""
+
+    file_opened = Signal(object)
+    """``Path`` of a file that was opened without a mistake, for the list of recent files."""
+    train_config_used = Signal(object)
+    """``TrainConfig`` of a training that begins, for the next start."""
+
+    def __init__(
+        self, session: Session, runs_folder: Path, verbs: EngineVerbs | None = None, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._verbs = verbs if verbs is not None else EngineVerbs()
+        self._requests: dict[Path, TrainRequest] = {}
+        self.runs_folder = runs_folder
+        self.runner = JobRunner(session, self)
+
+    # Documents
+
+    def open_files(self, paths: Sequence[str | Path]) -> None:
+        """Open datasets and bundles, one after the other."""
+        for given in paths:
+            path = Path(given).expanduser().absolute()
+            job = JobState(self.runner.new_id("open"), "open", f"Opening {path.name}")
+            ended = partial(self._opened, path)
+            task = Task(job, partial(self._verbs.open_file, path), "files", notice_key=f"open:{path}", when_ended=ended)
+            self.runner.start(task)
+
+    def _opened(self, path: Path, end: JobEnd) -> None:
+        if end.outcome == "completed":
+            self._session.apply(NoticeClosed(f"open:{path}"))
+            self.file_opened.emit(path)
+
+    def choose_document(self, key: str) -> None:
+        """Make a document the current one of its kind."""
+        self._session.apply(DocumentChosen(key))
+
+    def close_document(self, key: str) -> None:
+        """Take a document out of the window."""
+        state = self._session.state
+        if state.job is not None and state.job.busy and key in (state.job.dataset_id, run_id(state.job.run_folder)):
+            self._refuse("close", "This document is in use by the running job. Stop the job first.")
+            return
+        self._session.apply(DocumentClosed(key))
+
+    def select_frame(self, index: int | None) -> None:
+        """Mark a frame of the current dataset in all panels."""
+        self._session.apply(FrameSelected(index))
+
+    def read_frame(self, dataset_id: str, index: int) -> None:
+        """Read one pattern to be looked at."""
+        dataset = self._session.state.datasets.get(dataset_id)
+        if dataset is None or not 0 <= index < dataset.n_scan:
+            return
+        job = JobState(self.runner.new_id("frame"), "frame", f"Reading frame {index}")
+        verb = partial(read_frame, dataset_id, dataset, index)
+        self.runner.start(Task(job, verb, "frame", notice_key=f"read:{dataset_id}"))
+
+    def summarise(self, dataset_id: str) -> None:
+        """Read all patterns of a scan once, for its mean, maximum and totals."""
+        dataset = self._session.state.datasets.get(dataset_id)
+        if dataset is None:
+            return
+        job = JobState(self.runner.new_id("summary"), "summary", f"Reading all of {dataset.name}")
+        verb = partial(summarise_scan, dataset_id, dataset)
+        self.runner.start(Task(job, verb, "summary", notice_key=f"read:{dataset_id}"))
+
+    # Computing
+
+    def train(self, request: TrainRequest) -> None:
+        """Start a training as filled in."""
+        dataset_id = request.dataset_id or self._session.state.dataset_id
+        if dataset_id is None or dataset_id not in self._session.state.datasets:
+            self._refuse("train", "There is no scan to train on. Open a dataset first.")
+            return
+        name = self._session.state.datasets[dataset_id].name
+        folder = request.run_folder or new_run_folder(self.runs_folder, name)
+        self._train(replace(request, dataset_id=dataset_id, run_folder=folder), resume=False)
+
+    def resume(self, run_id: str | None = None) -> None:
+        """Go on with a training that was stopped or failed, from its checkpoint."""
+        state = self._session.state
+        run = state.runs.get(run_id) if run_id is not None else state.run
+        request = self._requests.get(run.path) if run is not None else None
+        if request is None:
+            self._refuse("train", "There is no stopped training to go on with. Start a new one.")
+            return
+        self._train(request, resume=True)
+
+    def _train(self, request: TrainRequest, *, resume: bool) -> None:
+        state = self._session.state
+        dataset = state.datasets.get(request.dataset_id or "")
+        if dataset is None or request.run_folder is None:
+            self._refuse("train", "The scan of this training is not open any more. Open it again, then resume.")
+            return
+        test_dataset = state.datasets.get(request.test_dataset_id) if request.test_dataset_id else None
+        if request.test_dataset_id and test_dataset is None:
+            self._refuse("train", "The test scan of this training is not open any more. Open it again.")
+            return
+        title = f"{'Resuming' if resume else 'Training'} {request.run_folder.name}"
+        job = JobState(
+            self.runner.new_id("train"),
+            "train",
+            title,
+            dataset_id=request.dataset_id,
+            run_folder=request.run_folder,
+            n_epochs=request.config.epochs,
+        )
+        verb = partial(
+            self._verbs.train,
+            dataset,
+            request.config,
+            test_dataset=test_dataset,
+            out=request.run_folder,
+            resume=resume,
+            start_from=state.bundle if request.start_from_current else None,
+        )
+        if self._compute(Task(job, verb, "compute", keeps_losses=resume)):
+            self._requests[request.run_folder] = request
+            self.train_config_used.emit(request.config)
+
+    def infer(self, config: InferConfig | None = None) -> None:
+        """Infer the current dataset with the current bundle."""
+        state = self._session.state
+        if state.dataset is None or state.bundle is None:
+            missing = "a dataset" if state.dataset is None else "a bundle"
+            self._refuse("infer", f"Inference needs {missing}. Open one first.")
+            return
+        job = JobState(
+            self.runner.new_id("infer"),
+            "infer",
+            f"Inferring {state.dataset.name} with {state.bundle.name}",
+            dataset_id=state.dataset_id,
+            bundle_id=state.bundle_id,
+        )
+        verb = partial(self._verbs.infer, state.dataset, state.bundle, config or InferConfig())
+        self._compute(Task(job, verb, "compute"))
+
+    def simulate(self, path: Path) -> None:
+        """Simulate a small scan to try things out with, and open it."""
+        job = JobState(self.runner.new_id("simulate"), "simulate", f"Simulating {path.name}")
+        self._compute(Task(job, partial(self._verbs.simulate, path), "compute"))
+
+    def _compute(self, task: Task) -> bool:
+        if self.runner.start(task):
+            self._session.apply(NoticeClosed("busy"), NoticeClosed(task.job.verb))
+            return True
+        self._refuse("busy", "Another job is running. Wait for its end, or stop it.")
+        return False
+
+    def cancel(self) -> None:
+        """Stop the computing job; without one, stop opening files."""
+        self.runner.cancel("compute" if self.runner.computing else "files")
+
+    # Results
+
+    def save_bundle(self, path: Path) -> None:
+        """Save the current bundle under another name."""
+        bundle = self._session.state.bundle
+        if bundle is None:
+            self._refuse("save", "There is no bundle to save. Train a network or open a bundle first.")
+            return
+        self._write("save", f"Saving {path.name}", partial(self._verbs.save_bundle, bundle, path))
+
+    def export_canvas(self, path: Path) -> None:
+        """Write the canvas on screen, with its positions and scales (``.npz``) or as pictures (``.png``)."""
+        state = self._session.state
+        if state.canvas is None:
+            self._refuse("export", "There is no canvas to export. Run an inference first.")
+            return
+        dataset = state.datasets.get(state.canvas_dataset_id or "")
+        bundle = state.bundle
+        export = CanvasExport(
+            state.canvas,
+            bundle.intensity_scale if bundle is not None else 1.0,
+            dataset.name if dataset is not None else "",
+            bundle.name if bundle is not None else "",
+        )
+        self._write("export", f"Exporting {path.name}", partial(self._verbs.export_canvas, export, path))
+
+    def export(self, export: Export) -> None:
+        """Write what a panel exports."""
+        job_id = self.runner.new_id("export")
+        job = JobState(job_id, "export", f"Exporting {export.path.name}")
+        self.runner.start(Task(job, partial(write_export, export), "files", notice_key=f"export:{export.path}"))
+
+    def _write(self, verb: str, title: str, write: Verb) -> None:
+        self.runner.start(Task(JobState(self.runner.new_id(verb), verb, title), write, "files"))
+
+    def close_notice(self, key: str) -> None:
+        """Take a notice away that was read."""
+        self._session.apply(NoticeClosed(key))
+
+    def _refuse(self, key: str, message: str) -> None:
+        self._session.apply(NoticeRaised(Notice(key, "warning", message)))
+
+
+def new_run_folder(parent: Path, name: str) -> Path:
+    """Return a folder that does not exist yet, named by date and scan."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
+    first = parent / f"{time.strftime('%Y-%m-%d')}-{plain}"
+    folder, number = first, 1
+    while folder.exists():
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
+    return folder

@@ -1,0 +1,114 @@
+"""The verbs that the controller runs: each a generator of events, imported only in the thread that runs it.
+
+The window starts without torch: nothing of the engine that computes is imported before a job needs it.
+"""
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptycho_engine.config import InferConfig, TrainConfig
+from ptycho_engine.documents import Bundle, Canvas, Dataset
+from ptycho_engine.events import BundleLoaded, BundleSaved, DatasetOpened, EngineEvent, FileWritten
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasExport:
+    """A stitched object to be written, with what it was made from."""
+
+    canvas: Canvas
+    intensity_scale: float
+    dataset: str
+    bundle: str
+
+
+class EngineVerbs:
+    """The engine's verbs as the window uses them; tests put others in their place."""
+
+    def open_file(self, path: Path) -> Iterator[EngineEvent]:
+        """Open a dataset or a bundle, told apart by what the file holds."""
+        if holds_a_bundle(path):
+            from ptycho_engine.bundles import read_bundle
+
+            yield BundleLoaded(read_bundle(path))
+        else:
+            from ptycho_engine.formats import read_dataset
+
+            yield DatasetOpened(read_dataset(path))
+
+    def train(
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        *,
+        test_dataset: Dataset | None,
+        out: Path,
+        resume: bool,
+        start_from: Bundle | None,
+    ) -> Iterator[EngineEvent]:
+        """Train, or go on with the training whose run folder is ``out``."""
+        from ptycho_engine.training import train
+
+        return train(dataset, config, test_dataset=test_dataset, out=out, resume=resume, start_from=start_from)
+
+    def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
+        """Infer the whole scan; nothing is written."""
+        from ptycho_engine.inference import infer
+
+        return infer(dataset, bundle, config)
+
+    def simulate(self, path: Path) -> Iterator[EngineEvent]:
+        """Simulate a small scan of a procedural object, write it, and open it."""
+        from ptycho_engine.physics.simulate import SimulateConfig, simulate_scan
+
+        from ptycho_engine.formats import read_dataset
+
+        yield from simulate_scan(SimulateConfig(n_scan=400, object="cells", seed=7), path)
+        yield DatasetOpened(read_dataset(path))
+
+    def save_bundle(self, bundle: Bundle, path: Path) -> Iterator[EngineEvent]:
+        """Save a bundle under another name."""
+        from ptycho_engine.bundles import save_bundle
+
+        save_bundle(bundle, path)
+        yield BundleSaved(path)
+
+    def export_canvas(self, export: CanvasExport, path: Path) -> Iterator[EngineEvent]:
+        """Write ``reconstruction.npz``, or pictures of amplitude and phase beside each other for ``.png``."""
+        from ptycho_engine.artefacts.reconstruction import Reconstruction, write_reconstruction
+
+        if path.suffix.lower() == ".png":
+            yield from _export_pictures(export.canvas, path)
+            return
+        reconstruction = Reconstruction(
+            export.canvas, None, export.intensity_scale, dataset=export.dataset, bundle=export.bundle
+        )
+        write_reconstruction(reconstruction, path)
+        yield FileWritten(path)
+
+
+def _export_pictures(canvas: Canvas, path: Path) -> Iterator[EngineEvent]:
+    """Write ``NAME_amplitude.png`` and ``NAME_phase.png`` beside each other."""
+    from ptycho_engine.artefacts.figures import write_canvas_pictures
+
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+        pictures = write_canvas_pictures(canvas, Path(folder))
+        for picture, what in zip(pictures, ("amplitude", "phase"), strict=True):
+            target = path.with_name(f"{path.stem}_{what}.png")
+            picture.replace(target)
+            yield FileWritten(target)
+
+
+_BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras"}
+
+
+def holds_a_bundle(path: Path) -> bool:
+    """Tell whether the file is an archive with the members of a bundle, whatever it is called."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.rsplit("/", 1)[-1] in _BUNDLE_MEMBERS for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        # Not a readable archive: the readers say what is wrong with it.
+        return False

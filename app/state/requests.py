@@ -1,0 +1,21 @@
+"""What a person asks for in a panel, as plain data that the controller turns into jobs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptycho_engine.config import TrainConfig
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """A training as filled in."""
+
+    config: TrainConfig
+    dataset_id: str | None = None
+    """The scan to train on; ``None``: the current one."""
+    test_dataset_id: str | None = None
+    """The scan to validate on, if any."""
+    run_folder: Path | None = None
+    """Where the run is kept; ``None``: a new folder among the runs."""
+    start_from_current: bool = False
+    """Go on from the weights of the current bundle instead of a fresh network."""

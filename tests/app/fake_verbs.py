@@ -1,0 +1,94 @@
+"""Verbs that tell prepared events, and wait where a test wants them to."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.jobs.verbs import CanvasExport, EngineVerbs
+from ptycho_engine import events
+from ptycho_engine.arrays import frozen_array
+from ptycho_engine.config import InferConfig, TrainConfig
+from ptycho_engine.documents import Bundle, Dataset, LossHistory
+from ptycho_engine.errors import BundleError
+from ptycho_engine.events import EngineEvent
+from tests.app.samples import (
+    canvas_updated,
+    epoch_done,
+    loss_measured,
+    make_bundle,
+    make_canvas,
+    make_dataset,
+    step_done,
+)
+
+NO_INDICES, NO_LOSSES = frozen_array([], "i8"), frozen_array([], "f8")
+HISTORY = LossHistory(NO_INDICES, NO_LOSSES, NO_INDICES, NO_LOSSES, NO_LOSSES)
+
+
+class FakeVerbs(EngineVerbs):
+    """Opens files by their name, trains ten steps and infers at once.
+
+    A training waits after its fifth step until ``go_on`` is set, if ``pausing``.
+    """
+
+    def __init__(self, *, pausing: bool = False) -> None:
+        self.pausing = pausing
+        self.paused = threading.Event()
+        self.go_on = threading.Event()
+        self.calls: list[tuple[str, Any]] = []
+        self.saved_at_stop = False
+
+    def open_file(self, path: Path) -> Iterator[EngineEvent]:
+        self.calls.append(("open", path))
+        if "bad" in path.name:
+            raise BundleError("this is neither a scan nor a bundle", "Choose another file.", file=path)
+        if path.suffix == ".zip":
+            yield events.BundleLoaded(make_bundle(path.name.split(".")[0]))
+        else:
+            yield events.DatasetOpened(make_dataset(path.stem))
+
+    def train(
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        *,
+        test_dataset: Dataset | None,
+        out: Path,
+        resume: bool,
+        start_from: Bundle | None,
+    ) -> Iterator[EngineEvent]:
+        self.calls.append(
+            ("train", {"config": config, "test": test_dataset, "out": out, "resume": resume, "from": start_from})
+        )
+        yield events.JobStarted("train", "CPU · 1 thread", 10, "steps", out)
+        try:
+            for step in range(5 if resume else 0, 10):
+                if step == 5 and self.pausing and not resume:
+                    self.paused.set()
+                    assert self.go_on.wait(10)
+                yield loss_measured(step)
+                yield step_done(step + 1, 10)
+            yield epoch_done(0)
+            yield events.CheckpointSaved(out / "checkpoints" / "epoch-0000.ckpt", 0, 10, True)
+            yield events.TrainingCompleted(make_bundle("wts", str(out)), HISTORY, out)
+        finally:
+            self.saved_at_stop = True
+
+    def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
+        self.calls.append(("infer", (dataset, bundle, config)))
+        yield events.JobStarted("infer", "CPU · 1 thread", 10, "patches")
+        yield canvas_updated(5)
+        yield events.InferenceCompleted(make_canvas(), None, None, 1.0, 10.0)
+
+    def simulate(self, path: Path) -> Iterator[EngineEvent]:
+        self.calls.append(("simulate", path))
+        yield events.DatasetOpened(make_dataset(path.stem))
+
+    def save_bundle(self, bundle: Bundle, path: Path) -> Iterator[EngineEvent]:
+        self.calls.append(("save", (bundle, path)))
+        yield events.BundleSaved(path)
+
+    def export_canvas(self, export: CanvasExport, path: Path) -> Iterator[EngineEvent]:
+        self.calls.append(("export", (export, path)))
+        yield events.FileWritten(path)
