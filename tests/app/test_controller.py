@@ -78,7 +78,11 @@ def test_a_bad_file_gives_one_clear_notice_and_leaves_the_rest_open(bench: Bench
 @pytest.mark.usefixtures("expects_notice")
 @pytest.mark.parametrize("intent", ["train", "infer", "resume", "save_bundle", "export_canvas"])
 def test_what_cannot_be_done_is_said_in_words(bench: Bench, intent: str, tmp_path: Path) -> None:
-    arguments: dict[str, list[object]] = {"train": [REQUEST], "save_bundle": [tmp_path / "a"], "export_canvas": [tmp_path / "a"]}
+    arguments: dict[str, list[object]] = {
+        "train": [REQUEST],
+        "save_bundle": [tmp_path / "a"],
+        "export_canvas": [tmp_path / "a"],
+    }
     getattr(bench.controller, intent)(*arguments.get(intent, []))
     assert len(bench.messages()) == 1
     assert not bench.controller.runner.busy
