@@ -1,0 +1,174 @@
+"""The open documents: datasets, bundles, and the runs of this window with their results."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+
+from app.display.wording import whole
+from app.panels.panel import Panel
+from app.state.app_state import AppState
+from app.state.session import Session
+from app.widgets.icons import icon
+from ptycho_engine.documents import RunRecord
+
+KEY = Qt.ItemDataRole.UserRole
+GROUPS = ("Datasets", "Bundles", "Runs")
+NOTHING = {
+    "Datasets": "none open – Ctrl+O",
+    "Bundles": "none open – Ctrl+O",
+    "Runs": "none yet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One document as a line of the tree."""
+
+    group: str
+    key: str
+    name: str
+    facts: str
+    icon: str
+    current: bool
+    tool_tip: str
+    folder: Path | None
+    resumable: bool = False
+
+
+def entries(state: AppState) -> list[Entry]:
+    """Return the lines of the tree."""
+    lines = []
+    for key, dataset in state.datasets.items():
+        facts = f"{whole(dataset.n_scan)} × {dataset.n} × {dataset.n}"
+        tip = "\n".join([str(dataset.path or "not saved"), facts, *dataset.notes])
+        lines.append(Entry("Datasets", key, dataset.name, facts, "dataset", key == state.dataset_id, tip, dataset.path))
+    for key, bundle in state.bundles.items():
+        model = bundle.model
+        facts = f"{bundle.era} · {model.architecture} · N {model.n} · gridsize {model.gridsize}"
+        tip = "\n".join([str(bundle.path or "not saved"), facts, *bundle.notes])
+        lines.append(Entry("Bundles", key, bundle.name, facts, "bundle", key == state.bundle_id, tip, bundle.path))
+    for key, run in state.runs.items():
+        shown = run.state if run.state != "running" else "running"
+        tip = f"{run.path}\n{_facts(run)}"
+        resumable = run.verb == "train" and run.state in ("stopped", "failed")
+        current = key == state.run_id
+        lines.append(Entry("Runs", key, run.path.name, _facts(run), shown, current, tip, run.path, resumable))
+    for key, canvas in state.canvases.items():
+        dataset_id = state.canvas_datasets.get(key)
+        known = state.datasets.get(dataset_id) if dataset_id else None
+        facts = f"inference · {whole(len(canvas.scan_positions))} patches"
+        name = known.name if known is not None else key.removeprefix("canvas:")
+        lines.append(Entry("Runs", key, name, facts, "canvas", key == state.canvas_id, f"{name}\n{facts}", None))
+    return lines
+
+
+def _facts(run: RunRecord) -> str:
+    epoch = f"epoch {min(run.epoch + 1, run.n_epochs)}/{run.n_epochs} · " if run.n_epochs else ""
+    return f"{epoch}{run.state}"
+
+
+class ExplorerPanel(Panel):
+    """Shows what is open; a double click makes a document the current one."""
+
+    title = "Explorer"
+    panel_id = "explorer"
+    help_text = "The open documents. Double click or Enter makes one current; the menu key shows what can be done."
+
+    document_asked = Signal(str)
+    """This document should be the current one of its kind."""
+    close_asked = Signal(str)
+    """This document should be taken out of the window."""
+    resume_asked = Signal(object)
+    """``str``: the run whose training should go on."""
+    reveal_asked = Signal(object)
+    """``Path`` to be shown in the file manager."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.tree = QTreeWidget(self)
+        self.tree.setAccessibleName("Open documents")
+        self.tree.setColumnCount(2)
+        self.tree.setHeaderHidden(True)
+        self.tree.setUniformRowHeights(True)
+        self.tree.setIndentation(14)
+        self.tree.header().setStretchLastSection(True)
+        self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.tree.customContextMenuRequested.connect(self._open_menu)
+        self.tree.itemActivated.connect(self._activate)
+        self._groups = {name: QTreeWidgetItem(self.tree, [name]) for name in GROUPS}
+        for group in self._groups.values():
+            group.setExpanded(True)
+            group.setFlags(Qt.ItemFlag.ItemIsEnabled)
+        self._items: dict[str, QTreeWidgetItem] = {}
+        self._entries: dict[str, Entry] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tree)
+        self.watch(session.documents_changed)
+
+    def refresh(self) -> None:
+        """Bring the tree up to date without touching what stays as it is."""
+        wanted = {entry.key: entry for entry in entries(self.session.state)}
+        for key in [key for key in self._items if key not in wanted]:
+            self._groups[self._entries.pop(key).group].removeChild(self._items.pop(key))
+        for key, entry in wanted.items():
+            if self._entries.get(key) != entry:
+                self._show(entry)
+        for name, group in self._groups.items():
+            group.setText(1, "" if group.childCount() else NOTHING[name])
+            group.setForeground(1, self.palette().placeholderText())
+
+    def _show(self, entry: Entry) -> None:
+        item = self._items.get(entry.key)
+        if item is None:
+            item = QTreeWidgetItem(self._groups[entry.group])
+            item.setData(0, KEY, entry.key)
+            self._items[entry.key] = item
+        item.setText(0, entry.name)
+        item.setText(1, entry.facts)
+        item.setIcon(0, icon(entry.icon))
+        for column in (0, 1):
+            item.setToolTip(column, entry.tool_tip + ("\n(current)" if entry.current else ""))
+        font = item.font(0)
+        font.setBold(entry.current)
+        item.setFont(0, font)
+        self._entries[entry.key] = entry
+
+    def menu_for(self, key: str) -> QMenu:
+        """Return what can be done with a document."""
+        entry = self._entries[key]
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        show = menu.addAction("&Make current", lambda: self.document_asked.emit(key))
+        show.setEnabled(not entry.current)
+        if entry.resumable:
+            menu.addAction("&Resume training", lambda: self.resume_asked.emit(key))
+        reveal = menu.addAction("Reveal in &folder", lambda: self.reveal_asked.emit(entry.folder))
+        reveal.setEnabled(entry.folder is not None)
+        menu.addSeparator()
+        menu.addAction("&Close", lambda: self.close_asked.emit(key))
+        return menu
+
+    def _open_menu(self, place: QPoint) -> None:
+        item = self.tree.itemAt(place)
+        key = item.data(0, KEY) if item is not None else None
+        if key:
+            self.menu_for(key).popup(self.tree.viewport().mapToGlobal(place))
+
+    def _activate(self, item: QTreeWidgetItem) -> None:
+        key = item.data(0, KEY)
+        if key:
+            self.document_asked.emit(key)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Delete closes the document under the cursor."""
+        item = self.tree.currentItem()
+        key = item.data(0, KEY) if item is not None else None
+        if event.key() == Qt.Key.Key_Delete and key:
+            self.close_asked.emit(key)
+        else:
+            super().keyPressEvent(event)

@@ -1,0 +1,93 @@
+"""The loss curves of a training, and its figures."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.display.wording import duration, number
+from app.panels.panel import Panel
+from app.state.app_state import AppState
+from app.state.session import Session
+from app.widgets.curve_plot import CurvePlot
+
+
+def headline(state: AppState) -> str:
+    """Return the figures of the current or last training in one line."""
+    losses = state.losses
+    loss = losses.steps.last("loss")
+    if loss is None:
+        return "No training yet"
+    parts = []
+    job = state.job
+    if job is not None and job.verb == "train" and job.n_epochs:
+        parts.append(f"epoch {min(job.epoch + 1, job.n_epochs)}/{job.n_epochs}")
+        parts.append(f"step {job.n_done}/{job.n_total}")
+    parts.append(f"loss {number(loss)}")
+    validation = losses.epochs.last("validation")
+    if validation is not None and validation == validation:
+        parts.append(f"validation {number(validation)}")
+    parts.append(f"rate {number(losses.steps.last('learning_rate'), 3)}")
+    parts.append(f"gradient {number(losses.steps.last('gradient_norm'), 3)}")
+    parts.append(f"{number(losses.steps.last('patches_per_s'), 3)} patches/s")
+    if job is not None and job.busy and job.seconds_left is not None:
+        parts.append(f"{duration(job.seconds_left)} left")
+    return " · ".join(parts)
+
+
+class LossPanel(Panel):
+    """Training and validation loss on one axis, the learning rate on another if wanted."""
+
+    title = "Loss"
+    panel_id = "loss"
+    help_text = "Loss of each step and each epoch. The menu of the plot smooths, saves and changes the axis."
+
+    export_asked = Signal(object)
+    """``Export`` of the curves, to be written to a file."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.figures = QLabel(self)
+        self.figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.figures.setWordWrap(True)
+        self.plot = CurvePlot(
+            "Loss", x_label="step", y_label="loss", secondary_label="learning rate", log=True, parent=self
+        )
+        self.plot.export_asked.connect(self.export_asked)
+        self.log_axis = QCheckBox("Log axis", self)
+        self.log_axis.setChecked(True)
+        self.log_axis.toggled.connect(self._change_axis)
+        self.rate = QCheckBox("Learning rate", self)
+        self.rate.toggled.connect(self.refresh)
+        top = QHBoxLayout()
+        top.addWidget(self.figures, 1)
+        top.addWidget(self.log_axis)
+        top.addWidget(self.rate)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 0)
+        layout.addLayout(top)
+        layout.addWidget(self.plot, 1)
+        self.watch(session.losses_changed)
+        self.watch(session.job_changed)
+
+    def refresh(self) -> None:
+        """Draw the curves as far as they are."""
+        state = self.session.state
+        self.figures.setText(headline(state))
+        steps, epochs = state.losses.steps, state.losses.epochs
+        self.plot.set_series("training, each step", steps.column("step"), steps.column("loss"))
+        if len(epochs):
+            self.plot.set_series("training, epoch", epochs.column("step"), epochs.column("train"))
+            validation = epochs.column("validation")
+            if (validation == validation).any():
+                self.plot.set_series("validation", epochs.column("step"), validation)
+            else:
+                self.plot.remove_series("validation")
+        else:
+            self.plot.remove_series("training, epoch")
+            self.plot.remove_series("validation")
+        if self.rate.isChecked():
+            self.plot.set_series("learning rate", steps.column("step"), steps.column("learning_rate"), secondary=True)
+        else:
+            self.plot.remove_series("learning rate")
+
+    def _change_axis(self, log: bool) -> None:
+        self.plot.set_log(log)

@@ -1,0 +1,218 @@
+"""The form of a training, and its start, stop and resume."""
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.panels.panel import Panel
+from app.state.app_state import AppState
+from app.state.requests import TrainRequest
+from app.state.session import Session
+from app.widgets.config_form import ConfigForm
+from app.widgets.icons import icon
+from ptycho_engine.config import TrainConfig
+from ptycho_engine.errors import ConfigError
+
+LABELS = {
+    "n_filters_scale": "Filters ×",
+    "neighbor_count": "Neighbours",
+    "early_stop_patience": "Early stop",
+    "log_patch_stats": "Log statistics",
+    "patch_stats_limit": "Statistics limit",
+    "preview_interval_s": "Preview every",
+    "preview_count": "Preview",
+    "checkpoint_every": "Checkpoint every",
+    "log_every": "Loss every",
+    "accelerator": "Device",
+}
+NO_TEST_SCAN = "none"
+
+
+def why_not_start(state: AppState) -> str:
+    """Return why no training can start, empty if one can."""
+    if state.dataset is None:
+        return "Open a scan first (Ctrl+O)."
+    if state.busy:
+        return "Another job is running."
+    return ""
+
+
+def why_not_resume(state: AppState) -> str:
+    """Return why the current run cannot go on, empty if it can."""
+    if state.busy:
+        return "Another job is running."
+    run = state.run
+    if run is None or run.verb != "train":
+        return "No training was stopped."
+    if run.state not in ("stopped", "failed"):
+        return "The last training is complete."
+    return ""
+
+
+class TrainingPanel(Panel):
+    """Filled in once, it starts a training on the current scan."""
+
+    title = "Training"
+    panel_id = "training"
+    help_text = "The settings of a training. Point at a field to read what it means."
+
+    train_asked = Signal(object)
+    """``TrainRequest``: train as filled in."""
+    resume_asked = Signal(object)
+    """``None``: the current run should go on."""
+    stop_asked = Signal()
+    """The running job should stop."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
+        self.scan = QLabel(self)
+        self.scan.setTextFormat(Qt.TextFormat.PlainText)
+        self.test_scan = QComboBox(self)
+        self.test_scan.setToolTip(
+            "A second open scan to validate on after each epoch; with one, the best epoch is kept by its loss"
+        )
+        self.test_scan.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.from_bundle = QCheckBox("Start from the current bundle", self)
+        self.from_bundle.setToolTip("Go on from the weights of the current bundle instead of a fresh network")
+        self.folder = QLineEdit(self)
+        self.folder.setPlaceholderText("a new folder in ~/Ptychoscope/runs")
+        self.folder.setToolTip("Where the run is kept: bundle, checkpoints, losses")
+        browse = QToolButton(self)
+        browse.setText("…")
+        browse.setToolTip("Choose the folder of the run")
+        browse.clicked.connect(self._browse)
+        self.start_button = QPushButton(icon("train"), "Start training", self)
+        self.resume_button = QPushButton(icon("resume"), "Resume", self)
+        self.stop_button = QPushButton(icon("stop"), "Stop", self)
+        self.reason = QLabel(self)
+        self.reason.setWordWrap(True)
+        self._lay_out(browse)
+        self.start_button.clicked.connect(self.ask_to_train)
+        self.resume_button.clicked.connect(lambda: self.resume_asked.emit(None))
+        self.stop_button.clicked.connect(self.stop_asked)
+        self.form.changed.connect(self._update_buttons)
+        self.watch(session.documents_changed)
+        self.watch(session.job_changed)
+
+    def _lay_out(self, browse: QToolButton) -> None:
+        scans = QFormLayout()
+        scans.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        scans.addRow("Scan", self.scan)
+        scans.addRow("Test scan", self.test_scan)
+        folder = QHBoxLayout()
+        folder.addWidget(self.folder, 1)
+        folder.addWidget(browse)
+        scans.addRow("Run folder", folder)
+        inner = QWidget(self)
+        fields = QVBoxLayout(inner)
+        fields.setContentsMargins(8, 6, 8, 6)
+        fields.addLayout(scans)
+        fields.addWidget(self.from_bundle)
+        fields.addWidget(self.form, 1)
+        scroll = QScrollArea(self)
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.start_button, 2)
+        buttons.addWidget(self.resume_button, 1)
+        buttons.addWidget(self.stop_button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 6)
+        layout.addWidget(scroll, 1)
+        layout.addLayout(buttons)
+        layout.addWidget(self.reason)
+        self.setMinimumWidth(max(inner.minimumSizeHint().width() + 24, 250))
+
+    def refresh(self) -> None:
+        """Show which scans there are and what can be done."""
+        state = self.session.state
+        self.scan.setText(state.dataset.name if state.dataset is not None else "none open")
+        self._list_test_scans(state)
+        self.from_bundle.setEnabled(state.bundle is not None)
+        if state.bundle is None:
+            self.from_bundle.setChecked(False)
+        self._update_buttons()
+
+    def show_config(self, values: dict[str, Any]) -> None:
+        """Fill in the form."""
+        self.form.show_values(values)
+
+    def request(self) -> TrainRequest:
+        """Return the training as filled in; ``ConfigError`` names the field that does not fit."""
+        text = self.folder.text().strip()
+        return TrainRequest(
+            self.form.config(),
+            dataset_id=self.session.state.dataset_id,
+            test_dataset_id=self.test_scan.currentData(),
+            run_folder=Path(text).expanduser().absolute() if text else None,
+            start_from_current=self.from_bundle.isChecked(),
+        )
+
+    def ask_to_train(self) -> None:
+        """Ask for the training that is filled in, if it can be started."""
+        try:
+            request = self.request()
+        except ConfigError:
+            return
+        if not why_not_start(self.session.state):
+            self.train_asked.emit(request)
+
+    def _list_test_scans(self, state: AppState) -> None:
+        wanted: list[tuple[str, str | None]] = [(NO_TEST_SCAN, None)]
+        wanted += [(scan.name, key) for key, scan in state.datasets.items() if key != state.dataset_id]
+        shown = [(self.test_scan.itemText(row), self.test_scan.itemData(row)) for row in range(self.test_scan.count())]
+        if shown == wanted:
+            return
+        chosen = self.test_scan.currentData()
+        with QSignalBlocker(self.test_scan):
+            self.test_scan.clear()
+            for name, key in wanted:
+                self.test_scan.addItem(name, key)
+            self.test_scan.setCurrentIndex(max(0, self.test_scan.findData(chosen)))
+
+    def _update_buttons(self) -> None:
+        state = self.session.state
+        try:
+            self.form.config()
+            start = why_not_start(state)
+        except ConfigError as error:
+            start = str(error)
+        resume = why_not_resume(state)
+        stopping = state.job is not None and state.job.state == "cancelling"
+        _allow(self.start_button, start, "Train on the current scan (Ctrl+T)")
+        _allow(self.resume_button, resume, "Go on with the stopped training from its checkpoint")
+        _allow(self.stop_button, "" if state.busy and not stopping else "Nothing runs.", "Stop; the checkpoint stays")
+        self.stop_button.setText("Stopping…" if stopping else "Stop")
+        self.reason.setText(start if not state.busy else "")
+        self.reason.setVisible(bool(self.reason.text()))
+
+    def _browse(self) -> None:
+        dialog = QFileDialog(self, "Folder of the run", self.folder.text())
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.folder.setText)
+        dialog.open()
+
+
+def _allow(button: QPushButton, reason: str, tool_tip: str) -> None:
+    button.setEnabled(not reason)
+    button.setToolTip(reason or tool_tip)
