@@ -13,7 +13,7 @@ from app.display.exports import Export
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
-from app.jobs.reader import read_frame, summarise_scan
+from app.jobs.reader import find_groups, read_frame, summarise_scan
 from app.jobs.verbs import CanvasExport, EngineVerbs
 from app.state.app_events import DocumentChosen, DocumentClosed, FrameSelected, NoticeClosed, NoticeRaised
 from app.state.app_state import JobState, Notice, run_id
@@ -89,6 +89,15 @@ class Controller(QObject):
         job = JobState(self.runner.new_id("summary"), "summary", f"Reading all of {dataset.name}")
         verb = partial(summarise_scan, dataset_id, dataset)
         self.runner.start(Task(job, verb, "summary", notice_key=f"read:{dataset_id}"))
+
+    def find_groups(self, dataset_id: str, gridsize: int, neighbor_count: int) -> None:
+        """Find the groups that an inference with these settings makes."""
+        dataset = self._session.state.datasets.get(dataset_id)
+        if dataset is None:
+            return
+        job = JobState(self.runner.new_id("groups"), "groups", f"Grouping {dataset.name}")
+        verb = partial(find_groups, dataset_id, dataset, gridsize, neighbor_count)
+        self.runner.start(Task(job, verb, "groups", notice_key=f"groups:{dataset_id}"))
 
     # Computing
 

@@ -15,8 +15,9 @@ from app.state.app_state import JobState, LogEntry, Notice
 from app.state.session import Session
 
 Verb = Callable[[], Iterator[JobEvent]]
-Slot = Literal["compute", "files", "frame", "summary"]
-"""In each place runs at most one job; the latter two only read what is looked at, and are no jobs to the person."""
+Slot = Literal["compute", "files", "frame", "summary", "groups"]
+"""In each place runs at most one job; the latter three only read what is looked at, and are no jobs to the person."""
+READINGS: tuple[Slot, ...] = ("frame", "summary", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class JobRunner(QObject):
         self._session = session
         self._threads: dict[Slot, JobThread] = {}
         self._tasks: dict[str, Task] = {}
-        self._waiting: dict[Slot, deque[Task]] = {"files": deque(), "frame": deque(), "summary": deque()}
+        self._waiting: dict[Slot, deque[Task]] = {slot: deque() for slot in ("files", *READINGS)}
         self._number = 0
 
     @property
@@ -59,7 +60,7 @@ class JobRunner(QObject):
     @property
     def reading(self) -> bool:
         """Whether patterns are being read to be looked at."""
-        return "frame" in self._threads or "summary" in self._threads
+        return any(slot in self._threads for slot in READINGS)
 
     def new_id(self, verb: str) -> str:
         """Return an id that no other job of this window has."""
@@ -79,8 +80,8 @@ class JobRunner(QObject):
         waiting = self._waiting[task.slot]
         if task.slot != "files":
             waiting.clear()
-            if task.slot == "summary":
-                self._threads["summary"].cancel()
+            if task.slot != "frame":
+                self._threads[task.slot].cancel()
         waiting.append(task)
         return True
 
@@ -97,9 +98,14 @@ class JobRunner(QObject):
 
     def cancel_all(self) -> None:
         """Ask everything to stop."""
-        slots: tuple[Slot, ...] = ("compute", "files", "frame", "summary")
-        for slot in slots:
+        for slot in tuple(self._threads):
             self.cancel(slot)
+
+    def leave(self) -> None:
+        """Stop computing, opening and reading, but let what is being written come to its end."""
+        for slot, thread in tuple(self._threads.items()):
+            if slot != "files" or self._tasks[thread.job_id].job.verb == "open":
+                self.cancel(slot)
 
     def wait(self, milliseconds: int) -> bool:
         """Wait for all threads, only when the window is gone already; return whether they ended."""

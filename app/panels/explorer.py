@@ -17,8 +17,8 @@ from ptycho_engine.documents import RunRecord
 KEY = Qt.ItemDataRole.UserRole
 GROUPS = ("Datasets", "Bundles", "Runs")
 NOTHING = {
-    "Datasets": "none open – Ctrl+O",
-    "Bundles": "none open – Ctrl+O",
+    "Datasets": "none open",
+    "Bundles": "none open",
     "Runs": "none yet",
 }
 
@@ -47,8 +47,9 @@ def entries(state: AppState) -> list[Entry]:
         lines.append(Entry("Datasets", key, dataset.name, facts, "dataset", key == state.dataset_id, tip, dataset.path))
     for key, bundle in state.bundles.items():
         model = bundle.model
-        facts = f"{bundle.era} · {model.architecture} · N {model.n} · gridsize {model.gridsize}"
-        tip = "\n".join([str(bundle.path or "not saved"), facts, *bundle.notes])
+        facts = f"{bundle.era} · N {model.n} · g {model.gridsize}"
+        words = f"{bundle.era} · {model.architecture} · N {model.n} · gridsize {model.gridsize}"
+        tip = "\n".join([str(bundle.path or "not saved"), words, *bundle.notes])
         lines.append(Entry("Bundles", key, bundle.name, facts, "bundle", key == state.bundle_id, tip, bundle.path))
     for key, run in state.runs.items():
         shown = run.state if run.state != "running" else "running"
@@ -94,8 +95,13 @@ class ExplorerPanel(Panel):
         self.tree.setHeaderHidden(True)
         self.tree.setUniformRowHeights(True)
         self.tree.setIndentation(14)
-        self.tree.header().setStretchLastSection(True)
-        self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        header = self.tree.header()
+        header.setMinimumSectionSize(60)
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.tree.customContextMenuRequested.connect(self._open_menu)
         self.tree.itemActivated.connect(self._activate)

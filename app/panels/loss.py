@@ -1,13 +1,14 @@
 """The loss curves of a training, and its figures."""
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.display.wording import duration, number
 from app.panels.panel import Panel
 from app.state.app_state import AppState
 from app.state.session import Session
 from app.widgets.curve_plot import CurvePlot
+from app.widgets.elided_label import ElidedLabel
 
 
 def headline(state: AppState) -> str:
@@ -45,17 +46,17 @@ class LossPanel(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.figures = QLabel(self)
-        self.figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.figures.setWordWrap(True)
+        self.figures = ElidedLabel(self)
         self.plot = CurvePlot(
             "Loss", x_label="step", y_label="loss", secondary_label="learning rate", log=True, parent=self
         )
         self.plot.export_asked.connect(self.export_asked)
-        self.log_axis = QCheckBox("Log axis", self)
+        self.log_axis = QCheckBox("Log", self)
+        self.log_axis.setToolTip("Logarithmic axis")
         self.log_axis.setChecked(True)
         self.log_axis.toggled.connect(self._change_axis)
-        self.rate = QCheckBox("Learning rate", self)
+        self.rate = QCheckBox("Rate", self)
+        self.rate.setToolTip("Draw the learning rate as well")
         self.rate.toggled.connect(self.refresh)
         top = QHBoxLayout()
         top.addWidget(self.figures, 1)
@@ -71,8 +72,11 @@ class LossPanel(Panel):
     def refresh(self) -> None:
         """Draw the curves as far as they are."""
         state = self.session.state
-        self.figures.setText(headline(state))
+        self.figures.show_text(headline(state))
         steps, epochs = state.losses.steps, state.losses.epochs
+        if not len(steps):
+            self.plot.clear_series()
+            return
         self.plot.set_series("training, each step", steps.column("step"), steps.column("loss"))
         if len(epochs):
             self.plot.set_series("training, epoch", epochs.column("step"), epochs.column("train"))

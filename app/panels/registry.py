@@ -1,5 +1,20 @@
-"""The panels of the window, one line each, in the order of their tabs."""
+"""The panels of the window, one line each, in the order of their tabs and docks."""
 
+from app.panels.bundle import BundlePanel
+from app.panels.canvas import CanvasPanel
+from app.panels.explorer import ExplorerPanel
+from app.panels.log import LogPanel
+from app.panels.loss import LossPanel
 from app.panels.panel import PanelSpec
+from app.panels.patches import PatchesPanel
+from app.panels.training import TrainingPanel
 
-PANELS: tuple[PanelSpec, ...] = ()
+PANELS: tuple[PanelSpec, ...] = (
+    PanelSpec("explorer", "Explorer", ExplorerPanel, "left", "Alt+1", ExplorerPanel.help_text),
+    PanelSpec("training", "Training", TrainingPanel, "left", "Alt+2", TrainingPanel.help_text),
+    PanelSpec("patches", "Patches", PatchesPanel, "center", "Alt+3", PatchesPanel.help_text),
+    PanelSpec("bundle", "Bundle", BundlePanel, "center", "Alt+6", BundlePanel.help_text),
+    PanelSpec("canvas", "Canvas", CanvasPanel, "right", "Alt+7", CanvasPanel.help_text),
+    PanelSpec("loss", "Loss", LossPanel, "bottom", "Alt+8", LossPanel.help_text),
+    PanelSpec("log", "Log", LogPanel, "bottom", "Alt+9", LogPanel.help_text),
+)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -25,6 +26,7 @@ from app.state.app_state import AppState
 from app.state.requests import TrainRequest
 from app.state.session import Session
 from app.widgets.config_form import ConfigForm
+from app.widgets.elided_label import ElidedLabel
 from app.widgets.icons import icon
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.errors import ConfigError
@@ -82,8 +84,7 @@ class TrainingPanel(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
-        self.scan = QLabel(self)
-        self.scan.setTextFormat(Qt.TextFormat.PlainText)
+        self.scan = ElidedLabel(self)
         self.test_scan = QComboBox(self)
         self.test_scan.setToolTip(
             "A second open scan to validate on after each epoch; with one, the best epoch is kept by its loss"
@@ -92,8 +93,10 @@ class TrainingPanel(Panel):
         self.from_bundle = QCheckBox("Start from the current bundle", self)
         self.from_bundle.setToolTip("Go on from the weights of the current bundle instead of a fresh network")
         self.folder = QLineEdit(self)
-        self.folder.setPlaceholderText("a new folder in ~/Ptychoscope/runs")
-        self.folder.setToolTip("Where the run is kept: bundle, checkpoints, losses")
+        self.folder.setPlaceholderText("new, among the runs")
+        self.folder.setToolTip(
+            "Where the run is kept: bundle, checkpoints, losses\nEmpty: a new folder in ~/Ptychoscope/runs"
+        )
         browse = QToolButton(self)
         browse.setText("…")
         browse.setToolTip("Choose the folder of the run")
@@ -131,21 +134,23 @@ class TrainingPanel(Panel):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.start_button, 2)
-        buttons.addWidget(self.resume_button, 1)
-        buttons.addWidget(self.stop_button, 1)
+        buttons = QGridLayout()
+        buttons.setContentsMargins(8, 0, 8, 0)
+        buttons.addWidget(self.start_button, 0, 0, 1, 2)
+        buttons.addWidget(self.resume_button, 1, 0)
+        buttons.addWidget(self.stop_button, 1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 6)
         layout.addWidget(scroll, 1)
         layout.addLayout(buttons)
         layout.addWidget(self.reason)
+        self.reason.setContentsMargins(8, 0, 8, 0)
         self.setMinimumWidth(max(inner.minimumSizeHint().width() + 24, 250))
 
     def refresh(self) -> None:
         """Show which scans there are and what can be done."""
         state = self.session.state
-        self.scan.setText(state.dataset.name if state.dataset is not None else "none open")
+        self.scan.show_text(state.dataset.name if state.dataset is not None else "none open")
         self._list_test_scans(state)
         self.from_bundle.setEnabled(state.bundle is not None)
         if state.bundle is None:

@@ -138,8 +138,11 @@ class ConfigForm(QWidget, Generic[ConfigT]):
             editor.currentIndexChanged.connect(self._check)
         else:
             editor.toggled.connect(self._check)
-        unit = f" ({entry.unit})" if entry.unit and not isinstance(editor, QSpinBox) else ""
-        label = QLabel(f"{self.label(name)}{unit}", self)
+        text = self.label(name)
+        # A spin box shows the unit itself; a label that is the unit already says it.
+        if entry.unit and not isinstance(editor, QSpinBox) and text.lower() != entry.unit:
+            text = f"{text} ({entry.unit})"
+        label = QLabel(text, self)
         label.setToolTip(editor.toolTip())
         label.setBuddy(editor)
         form.addRow(label, editor)

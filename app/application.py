@@ -1,0 +1,176 @@
+"""The composition root: the only place where all parts meet and are wired."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyqtgraph as pg
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QApplication
+
+from app.controller import Controller
+from app.crash_report import CrashFile, Hooks, crash_failure
+from app.demo import Demo
+from app.device_line import DeviceLine
+from app.errors import Failure
+from app.jobs.verbs import EngineVerbs
+from app.main_window import MainWindow
+from app.panels.registry import PANELS
+from app.panels.training import TrainingPanel
+from app.screenshots import Screenshots
+from app.settings import SettingsStore, runs_folder, state_folder
+from app.signals import EndSignals
+from app.state.app_events import Logged, NoticeRaised
+from app.state.app_state import Level, LogEntry, Notice
+from app.state.session import Session
+from app.theme import use_theme
+from app.wiring import connect_intents, intents_of
+from ptycho_engine.config import TrainConfig
+
+LEAVING_MS = 15_000
+"""How long the process waits for its threads after the window is gone."""
+
+
+class Application(QObject):
+    """Session, controller and window, wired.
+
+    Parameters
+    ----------
+    qt
+        Qt's application.
+    verbs
+        The engine's verbs; tests put others in their place.
+    runs
+        Where runs are kept; by default in the person's home.
+    """
+
+    def __init__(self, qt: QApplication, verbs: EngineVerbs | None = None, runs: Path | None = None) -> None:
+        super().__init__()
+        self.qt = qt
+        self.settings = SettingsStore()
+        use_theme(qt, self.settings.settings.theme)
+        self.session = Session(self)
+        self.controller = Controller(self.session, runs if runs is not None else runs_folder(), verbs, self)
+        self.window = MainWindow(self.session, self.settings, PANELS)
+        self.device_line = DeviceLine(self.session, self.window.job_bar.device, self)
+        self._wire()
+        if self.settings.problem:
+            self.tell(Notice("settings", "warning", self.settings.problem))
+
+    def _wire(self) -> None:
+        intents = intents_of(self.controller)
+        for panel in self.window.panels.values():
+            connect_intents(panel, intents)
+        connect_intents(self.window, intents, without=("train_asked", "theme_asked"))
+        self.window.theme_asked.connect(self.change_theme)
+        training = self.window.panels.get("training")
+        if isinstance(training, TrainingPanel):
+            training.show_config(dict(self.settings.settings.training))
+            self.window.train_asked.connect(training.ask_to_train)
+        self.controller.file_opened.connect(self._remember_file)
+        self.controller.train_config_used.connect(self._remember_training)
+        self.controller.runner.idle.connect(self.window.finish_leaving)
+        self.window.menus.show_recent(self.settings.settings.recent_files)
+        self.window.menus.show_theme(self.settings.settings.theme)
+
+    def tell(self, notice: Notice) -> None:
+        """Raise a notice."""
+        self.session.apply(NoticeRaised(notice))
+
+    def log(self, entry: LogEntry) -> None:
+        """Add a line to the log."""
+        self.session.apply(Logged(entry))
+
+    def tell_failure(self, failure: Failure) -> None:
+        """Tell what went wrong in the program itself."""
+        level: Level = "warning" if failure.expected else "error"
+        self.tell(Notice(f"failure:{failure.kind}", level, failure.message, failure.details))
+
+    def change_theme(self, theme: str) -> None:
+        """Colour the window, now and at the next start."""
+        use_theme(self.qt, theme)
+        self.settings.change(theme=theme)
+
+    def _remember_file(self, path: Path) -> None:
+        self.settings.put(self.settings.settings.with_recent(path))
+        self.window.menus.show_recent(self.settings.settings.recent_files)
+
+    def _remember_training(self, config: TrainConfig) -> None:
+        self.settings.change(training=config.as_dict())
+
+    def shut_down(self) -> None:
+        """Stop what still runs and wait for it; the window is gone already."""
+        self.device_line.stop()
+        self.controller.runner.cancel_all()
+        self.controller.runner.wait(LEAVING_MS)
+
+
+def arguments_of(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the command line, taken apart."""
+    parser = argparse.ArgumentParser(
+        prog="ptychoscope", description="Train and inspect PtychoPINN networks for X-ray ptychography."
+    )
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="scans (.npz) and bundles (wts.h5.zip)")
+    parser.add_argument("--demo", action="store_true", help="start an inference as soon as scan and bundle are open")
+    parser.add_argument(
+        "--screenshot-dir", type=Path, metavar="DIR", help="save a picture of the window and of each panel, and end"
+    )
+    return parser.parse_args(list(argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the window; return the exit status."""
+    arguments = arguments_of(argv)
+    pg.setConfigOptions(imageAxisOrder="row-major")
+    QApplication.setApplicationName("Ptychoscope")
+    QApplication.setDesktopFileName("ptychoscope")
+    qt = QApplication([argv[0]])
+    qt.setStyle("Fusion")
+    hooks, crash_file, signals = Hooks(), CrashFile(state_folder()), EndSignals()
+    earlier = crash_file.earlier()
+    crash_file.open()
+    application = Application(qt)
+    hooks.logged.connect(application.log)
+    hooks.failed.connect(application.tell_failure)
+    hooks.install()
+    signals.asked.connect(application.window.leave)
+    signals.install()
+    if earlier:
+        application.tell_failure(crash_failure(earlier))
+    application.window.show()
+    demo = Demo(application.session, application.controller, application.window) if arguments.demo else None
+    application.controller.open_files(arguments.files)
+    status = _screenshots(application, arguments.screenshot_dir, demo) if arguments.screenshot_dir else qt.exec()
+    application.shut_down()
+    signals.remove()
+    hooks.remove()
+    crash_file.close()
+    return status
+
+
+def _screenshots(application: Application, folder: Path, demo: Demo | None) -> int:
+    runner = application.controller.runner
+
+    def busy() -> bool:
+        return runner.busy or runner.reading or (demo is not None and not demo.begun)
+
+    screenshots = Screenshots(application.window, busy, folder, application)
+    screenshots.done.connect(_print_paths)
+    screenshots.done.connect(application.window.leave)
+    screenshots.begin()
+    status = application.qt.exec()
+    failed = any(notice.level == "error" for notice in application.session.state.notices)
+    for notice in application.session.state.notices:
+        sys.stderr.write(f"{notice.level}: {notice.message}\n")
+    return status or int(failed)
+
+
+def _print_paths(paths: list[Path]) -> None:
+    sys.stdout.write("".join(f"{path}\n" for path in paths))
+    sys.stdout.flush()
+
+
+def run() -> int:
+    """Start the window as an installed program."""
+    return main(sys.argv)

@@ -1,0 +1,134 @@
+"""Where the panels are: three layouts, each remembered as it was left."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget
+
+from app.layouts import LAYOUTS
+from app.panels.panel import Panel, PanelSpec
+from app.settings import SettingsStore
+
+AREAS = {
+    "left": Qt.DockWidgetArea.LeftDockWidgetArea,
+    "right": Qt.DockWidgetArea.RightDockWidgetArea,
+    "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
+}
+STATE_VERSION = 1
+"""Raised when panels change so much that remembered places no longer make sense."""
+BOTTOM_HEIGHT_PX = 230
+_SIDEWAYS, _UP = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+
+
+class Arrangement:
+    """Puts docks and tabs in their places.
+
+    Parameters
+    ----------
+    window
+        The window with the docks.
+    tabs
+        The middle.
+    specs
+        The panels, in order.
+    panels, docks
+        What was made of them, by panel id; a panel of the middle has no dock.
+    settings
+        Where the places are remembered.
+    """
+
+    def __init__(
+        self,
+        window: QMainWindow,
+        tabs: QTabWidget,
+        specs: Sequence[PanelSpec],
+        panels: Mapping[str, Panel],
+        docks: Mapping[str, QDockWidget],
+        settings: SettingsStore,
+    ) -> None:
+        self._window = window
+        self._tabs = tabs
+        self._specs = tuple(specs)
+        self._panels = panels
+        self._docks = docks
+        self._settings = settings
+        self.layout_id = settings.settings.layout if settings.settings.layout in LAYOUTS else "train"
+
+    def use(self, name: str) -> None:
+        """Arrange the panels in another way, as it was left last time."""
+        self.remember()
+        self.layout_id = name
+        self._settings.change(layout=name)
+        self._apply()
+
+    def restore(self) -> None:
+        """Put the window and its panels back to where they were at the last start."""
+        geometry = _unpacked(self._settings.settings.geometry)
+        if geometry.isEmpty() or not self._window.restoreGeometry(geometry):
+            room = self._window.screen().availableSize()
+            self._window.resize(min(1500, int(room.width() * 0.95)), min(950, int(room.height() * 0.92)))
+        self._apply()
+
+    def remember(self) -> None:
+        """Keep where the window and its panels are."""
+        settings = self._settings.settings
+        front = self._tabs.currentWidget()
+        tabs = dict(settings.tabs)
+        if isinstance(front, Panel):
+            tabs[self.layout_id] = front.panel_id
+        docks = {**settings.docks, self.layout_id: _packed(self._window.saveState(STATE_VERSION))}
+        geometry = _packed(self._window.saveGeometry())
+        self._settings.change(geometry=geometry, docks=docks, tabs=tabs, layout=self.layout_id)
+
+    def reset(self) -> None:
+        """Put the panels of this layout back to where they were before anybody moved one."""
+        self._place_docks()
+        self._show_front(LAYOUTS[self.layout_id].front)
+
+    def _apply(self) -> None:
+        settings = self._settings.settings
+        packed = _unpacked(settings.docks.get(self.layout_id, ""))
+        if packed.isEmpty() or not self._window.restoreState(packed, STATE_VERSION):
+            self._place_docks()
+        self._show_front(settings.tabs.get(self.layout_id, LAYOUTS[self.layout_id].front))
+
+    def _show_front(self, panel_id: str) -> None:
+        front = self._panels.get(panel_id)
+        if front is not None and self._tabs.indexOf(front) >= 0:
+            self._tabs.setCurrentWidget(front)
+
+    def _place_docks(self) -> None:
+        layout = LAYOUTS[self.layout_id]
+        shown: dict[str, list[QDockWidget]] = {area: [] for area in AREAS}
+        for spec in self._specs:
+            dock = self._docks.get(spec.panel_id)
+            if dock is None:
+                continue
+            dock.setFloating(False)
+            self._window.addDockWidget(AREAS[spec.area], dock)
+            visible = spec.panel_id not in layout.hidden
+            dock.setVisible(visible)
+            if visible:
+                shown[spec.area].append(dock)
+        for dock, neighbour in zip(shown["bottom"], shown["bottom"][1:], strict=False):
+            self._window.splitDockWidget(dock, neighbour, _SIDEWAYS)
+        shares = [3 if number == 0 else 2 for number in range(len(shown["bottom"]))]
+        self._window.resizeDocks(shown["bottom"], [200 * share for share in shares], _SIDEWAYS)
+        for area, width in zip(("left", "right"), layout.widths, strict=True):
+            self._window.resizeDocks(shown[area][:1], [width], _SIDEWAYS)
+        if len(shown["left"]) > 1:
+            self._window.resizeDocks(shown["left"][:2], [170, 500], _UP)
+        self._window.resizeDocks(shown["bottom"][:1], [BOTTOM_HEIGHT_PX], _UP)
+
+
+def _packed(content: QByteArray) -> str:
+    return base64.b64encode(content.data()).decode()
+
+
+def _unpacked(text: str) -> QByteArray:
+    try:
+        return QByteArray(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return QByteArray()

@@ -1,0 +1,100 @@
+"""The few dialogs: none of them stops the window."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import PySide6
+from PySide6.QtCore import Qt, qVersion
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLineEdit, QMessageBox, QVBoxLayout, QWidget
+
+from app.widgets.table import Cell, Table
+from ptycho_engine import __version__
+
+DialogT = TypeVar("DialogT", bound=QDialog)
+OPEN_FILTER = "Scans and bundles (*.npz *.zip *.h5 *.hdf5 *.ckpt);;All files (*)"
+
+
+def ask_before_closing(
+    parent: QWidget, title: str, stop_and_save: Callable[[], None], stop: Callable[[], None]
+) -> QMessageBox:
+    """Ask what becomes of the running job; the job goes on while the question stands."""
+    box = QMessageBox(parent)
+    box.setObjectName("close_question")
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle("A job is running")
+    box.setText(f"{title}: this job is still running.")
+    box.setInformativeText(
+        "“Stop and save” keeps a checkpoint of this moment, from which the training can be resumed, "
+        "and the bundle of the best epoch. “Stop” leaves what was saved before."
+    )
+    save = box.addButton("Stop and &save", QMessageBox.ButtonRole.AcceptRole)
+    keep = box.addButton("&Keep running", QMessageBox.ButtonRole.RejectRole)
+    end = box.addButton("S&top", QMessageBox.ButtonRole.DestructiveRole)
+    box.setDefaultButton(save)
+    box.setEscapeButton(keep)
+    save.clicked.connect(stop_and_save)
+    end.clicked.connect(stop)
+    return _opened(box)
+
+
+def ask_for_files(parent: QWidget, folder: str, use: Callable[[list[str]], None]) -> QFileDialog:
+    """Let the person choose files to open."""
+    dialog = QFileDialog(parent, "Open", folder, OPEN_FILTER)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+    dialog.filesSelected.connect(use)
+    return _opened(dialog)
+
+
+def ask_where_to_save(
+    parent: QWidget, title: str, proposal: Path, filters: str, use: Callable[[str], None]
+) -> QFileDialog:
+    """Let the person choose a file to write; an existing one is asked about."""
+    dialog = QFileDialog(parent, title, str(proposal.parent), filters)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.selectFile(proposal.name)
+    dialog.fileSelected.connect(use)
+    return _opened(dialog)
+
+
+def show_shortcuts(parent: QWidget, rows: Sequence[tuple[str, str, str]]) -> QDialog:
+    """List what can be done, by which keys, in what words."""
+    dialog = QDialog(parent)
+    dialog.setWindowTitle("Keyboard shortcuts")
+    dialog.resize(640, 560)
+    search = QLineEdit(dialog)
+    search.setPlaceholderText("Search")
+    table = Table("Keyboard shortcuts", ("keys", "action", "what it does"), stretch=2, parent=dialog)
+    native = QKeySequence.SequenceFormat.NativeText
+    table.content.set_rows(
+        [(Cell(QKeySequence(keys).toString(native)), Cell(name), Cell(text)) for keys, name, text in rows]
+    )
+    search.textChanged.connect(table.set_filter)
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, dialog)
+    buttons.rejected.connect(dialog.close)
+    layout = QVBoxLayout(dialog)
+    for widget in (search, table, buttons):
+        layout.addWidget(widget)
+    return _opened(dialog)
+
+
+def show_about(parent: QWidget) -> QMessageBox:
+    """Say what this is."""
+    box = QMessageBox(parent)
+    box.setWindowTitle("About Ptychoscope")
+    box.setText(f"Ptychoscope {__version__}")
+    box.setInformativeText(
+        "Trains and inspects PtychoPINN networks for X-ray ptychography.\n"
+        "BSD-3-Clause licence.\n\n"
+        f"Python {sys.version.split()[0]} · PySide6 {PySide6.__version__} · Qt {qVersion()}"
+    )
+    box.setStandardButtons(QMessageBox.StandardButton.Close)
+    return _opened(box)
+
+
+def _opened(dialog: DialogT) -> DialogT:
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()
+    return dialog

@@ -1,0 +1,74 @@
+"""The status bar's contents: device, what lies under the pointer, the running job with its time left and Cancel."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+
+from app.widgets.elided_label import ElidedLabel
+
+
+class JobBar(QWidget):
+    """One line at the foot of the window."""
+
+    cancel_asked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.device = QLabel(self)
+        self.device.setTextFormat(Qt.TextFormat.PlainText)
+        self.readout = ElidedLabel(self)
+        self.readout.setAccessibleName("Value under the pointer")
+        self.title = QLabel(self)
+        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.title.setMaximumWidth(340)
+        self.progress = QProgressBar(self)
+        self.progress.setFixedWidth(160)
+        self.progress.setTextVisible(True)
+        self.progress.setAccessibleName("Progress of the job")
+        self.left = QLabel(self)
+        self.left.setMinimumWidth(self.left.fontMetrics().horizontalAdvance("0:00:00 left"))
+        self.cancel = QPushButton("Cancel", self)
+        self.cancel.setToolTip("Stop the running job (Ctrl+.)")
+        self.cancel.clicked.connect(self.cancel_asked)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(6, 1, 6, 1)
+        layout.setSpacing(10)
+        layout.addWidget(self.device)
+        layout.addWidget(self.readout, 1)
+        for widget in (self.title, self.progress, self.left, self.cancel):
+            layout.addWidget(widget)
+        self.show_idle("")
+
+    def show_idle(self, text: str) -> None:
+        """Show that nothing runs, and in ``text`` how the last job ended."""
+        self.title.setText(text)
+        self.title.setToolTip("")
+        for widget in (self.progress, self.left, self.cancel):
+            widget.hide()
+
+    def show_job(self, title: str, n_done: int, n_total: int, left: str, *, stopping: bool) -> None:
+        """Show a running job.
+
+        Parameters
+        ----------
+        title
+            What it does.
+        n_done, n_total
+            How far it is; a total of 0 is not known yet.
+        left
+            Time left, in words.
+        stopping
+            Whether it was asked to stop.
+        """
+        self.title.setText("Stopping…" if stopping else self._elided(title))
+        self.title.setToolTip(title)
+        # The bar's whole numbers are thousandths: totals may exceed what it can count.
+        self.progress.setRange(0, 1000 if n_total > 0 else 0)
+        self.progress.setValue(min(1000, 1000 * n_done // n_total) if n_total > 0 else 0)
+        self.progress.setFormat(f"{100 * n_done / n_total:.0f} %" if n_total > 0 else "")
+        self.left.setText(left)
+        self.cancel.setEnabled(not stopping)
+        for widget in (self.progress, self.left, self.cancel):
+            widget.show()
+
+    def _elided(self, text: str) -> str:
+        return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, self.title.maximumWidth() - 8)
