@@ -1,6 +1,7 @@
 """The composition root: the only place where all parts meet and are wired."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,9 +120,21 @@ def arguments_of(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(list(argv[1:]))
 
 
+def has_display() -> bool:
+    """Tell whether a window can be shown; where there is none, Qt would end the process without a clear word."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the window; return the exit status."""
     arguments = arguments_of(argv)
+    if not has_display():
+        if arguments.screenshot_dir is None:
+            sys.stderr.write("ptychoscope: there is no display. Work without one: python -m ptycho_engine --help\n")
+            return 1
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     pg.setConfigOptions(imageAxisOrder="row-major")
     QApplication.setApplicationName("Ptychoscope")
     QApplication.setDesktopFileName("ptychoscope")

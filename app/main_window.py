@@ -175,7 +175,7 @@ class MainWindow(QMainWindow):
             self.job_bar.show_idle(_ended(state.job))
 
     def _show_readout(self, text: str) -> None:
-        self.job_bar.readout.show_text(text)
+        self.job_bar.readout.setText(text)
 
     def show_panel(self, panel_id: str) -> None:
         """Bring a panel to the front and give it the keyboard."""

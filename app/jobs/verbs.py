@@ -61,11 +61,10 @@ class EngineVerbs:
 
     def simulate(self, path: Path) -> Iterator[EngineEvent]:
         """Simulate a small scan of a procedural object, write it, and open it."""
+        from ptycho_engine.formats import read_dataset
         from ptycho_engine.physics.simulate import SimulateConfig, simulate_scan
 
-        from ptycho_engine.formats import read_dataset
-
-        yield from simulate_scan(SimulateConfig(n_scan=400, object="cells", seed=7), path)
+        yield from simulate_scan(SimulateConfig(n_scan=400, object_kind="cells", seed=7), path)
         yield DatasetOpened(read_dataset(path))
 
     def save_bundle(self, bundle: Bundle, path: Path) -> Iterator[EngineEvent]:

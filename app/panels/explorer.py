@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
@@ -169,6 +169,13 @@ class ExplorerPanel(Panel):
         key = item.data(0, KEY)
         if key:
             self.document_asked.emit(key)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Draw the icons in the colours of a changed palette."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_items"):
+            for key, item in self._items.items():
+                item.setIcon(0, icon(self._entries[key].icon))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Delete closes the document under the cursor."""

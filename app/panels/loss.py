@@ -46,7 +46,7 @@ class LossPanel(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.figures = ElidedLabel(self)
+        self.figures = ElidedLabel(parent=self)
         self.plot = CurvePlot(
             "Loss", x_label="step", y_label="loss", secondary_label="learning rate", log=True, parent=self
         )
@@ -72,7 +72,7 @@ class LossPanel(Panel):
     def refresh(self) -> None:
         """Draw the curves as far as they are."""
         state = self.session.state
-        self.figures.show_text(headline(state))
+        self.figures.setText(headline(state))
         steps, epochs = state.losses.steps, state.losses.epochs
         if not len(steps):
             self.plot.clear_series()

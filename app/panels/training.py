@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -84,7 +84,7 @@ class TrainingPanel(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
-        self.scan = ElidedLabel(self)
+        self.scan = ElidedLabel(parent=self)
         self.test_scan = QComboBox(self)
         self.test_scan.setToolTip(
             "A second open scan to validate on after each epoch; with one, the best epoch is kept by its loss"
@@ -150,12 +150,23 @@ class TrainingPanel(Panel):
     def refresh(self) -> None:
         """Show which scans there are and what can be done."""
         state = self.session.state
-        self.scan.show_text(state.dataset.name if state.dataset is not None else "none open")
+        self.scan.setText(state.dataset.name if state.dataset is not None else "none open")
         self._list_test_scans(state)
         self.from_bundle.setEnabled(state.bundle is not None)
         if state.bundle is None:
             self.from_bundle.setChecked(False)
         self._update_buttons()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Draw the icons in the colours of a changed palette."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "stop_button"):
+            for button, name in (
+                (self.start_button, "train"),
+                (self.resume_button, "resume"),
+                (self.stop_button, "stop"),
+            ):
+                button.setIcon(icon(name))
 
     def show_config(self, values: dict[str, Any]) -> None:
         """Fill in the form."""

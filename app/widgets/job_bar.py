@@ -15,7 +15,7 @@ class JobBar(QWidget):
         super().__init__(parent)
         self.device = QLabel(self)
         self.device.setTextFormat(Qt.TextFormat.PlainText)
-        self.readout = ElidedLabel(self)
+        self.readout = ElidedLabel(parent=self)
         self.readout.setAccessibleName("Value under the pointer")
         self.title = QLabel(self)
         self.title.setTextFormat(Qt.TextFormat.PlainText)

@@ -2,12 +2,15 @@
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent, QThread, QTimer
+from pytestqt.qtbot import QtBot
 
 from app.state.session import Session
+from tests.app.window import Shown
 
 
 def _alive(kind: type) -> list[object]:
@@ -53,3 +56,11 @@ def _no_unexpected_notice(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 @pytest.fixture
 def expects_notice() -> None:
     """For tests of what goes wrong: notices may appear."""
+
+
+@pytest.fixture
+def shown(qtbot: QtBot, tmp_path: Path) -> Iterator[Shown]:
+    """The whole application in a window, with prepared verbs."""
+    application = Shown(qtbot, tmp_path / "runs")
+    yield application
+    application.end()

@@ -1,0 +1,215 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
+
+from app.actions import ACTIONS
+from app.panels.registry import PANELS
+from app.panels.training import TrainingPanel
+from app.settings import SettingsStore
+from tests.app.window import BUNDLE, SCAN, Shown
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def enabled(shown: Shown) -> set[str]:
+    return {spec.id for spec in ACTIONS if shown.window.actions_by_id[spec.id].isEnabled()}
+
+
+def test_the_empty_window_says_what_to_do_first(shown: Shown) -> None:
+    assert shown.window.middle.currentWidget() is shown.window.welcome
+    words = " ".join(label.text() for label in shown.window.welcome.findChildren(QLabel))
+    assert "Ctrl+O" in words
+    assert not {"train", "infer", "stop", "save_bundle", "export_canvas", "resume"} & enabled(shown)
+    assert "Open a scan first" in shown.window.actions_by_id["train"].toolTip()
+
+
+def test_actions_follow_the_state(shown: Shown) -> None:
+    shown.open(SCAN)
+    assert shown.window.middle.currentWidget() is shown.window.tabs
+    assert "scan" in shown.window.windowTitle()
+    assert {"train", "close_dataset"} <= enabled(shown)
+    assert "infer" not in enabled(shown)
+    shown.open(BUNDLE)
+    assert {"infer", "save_bundle"} <= enabled(shown)
+    shown.window.actions_by_id["infer"].trigger()
+    shown.settle()
+    assert "export_canvas" in enabled(shown)
+    shown.window.actions_by_id["close_dataset"].trigger()
+    assert "train" not in enabled(shown)
+
+
+def test_every_action_and_panel_has_its_own_keys(shown: Shown) -> None:
+    keys = [spec.shortcut for spec in ACTIONS] + [spec.shortcut for spec in PANELS]
+    assert len(set(keys)) == len(keys)
+    assert all(shown.window.actions_by_id[spec.id].shortcut().toString() == spec.shortcut for spec in ACTIONS)
+    assert all(spec.help for spec in ACTIONS)
+    assert all(spec.help for spec in PANELS)
+
+
+@pytest.mark.parametrize("panel_id", [spec.panel_id for spec in PANELS])
+def test_every_panel_comes_to_the_front_by_its_keys(shown: Shown, panel_id: str) -> None:
+    shown.open(SCAN)
+    shown.window.use_layout("inspect")
+    shown.window.menus.panels[panel_id].trigger()
+    assert shown.window.panels[panel_id].isVisible()
+    shown.settle()
+
+
+def test_the_status_bar_shows_the_job_and_cancels_it(shown: Shown) -> None:
+    shown.open(SCAN)
+    shown.start_and_pause()
+    bar = shown.window.job_bar
+    shown.qtbot.waitUntil(lambda: bar.progress.value() == 500, timeout=5000)
+    assert "Training" in bar.title.text()
+    assert bar.left.text() == "0:01 left"
+    bar.cancel.click()
+    assert bar.title.text() == "Stopping…"
+    assert not bar.cancel.isEnabled()
+    shown.verbs.go_on.set()
+    shown.settle()
+    assert bar.cancel.isHidden()
+    assert bar.title.text().endswith("stopped")
+
+
+def test_files_dropped_on_the_window_are_opened(shown: Shown) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(SCAN)), QUrl("https://example.org/x.npz")])
+    action, button, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    entering = QDragEnterEvent(QPointF(5, 5).toPoint(), action, data, button, keys)
+    shown.window.dragEnterEvent(entering)
+    assert entering.isAccepted()
+    shown.window.dropEvent(QDropEvent(QPointF(5, 5), action, data, button, keys))
+    shown.settle()
+    assert [name for name, _ in shown.verbs.calls] == ["open"]
+    assert shown.state.dataset is not None
+
+
+def test_opened_files_become_recent_and_open_again_from_the_menu(shown: Shown) -> None:
+    shown.open(SCAN)
+    shown.controller.close_document(shown.state.dataset_id or "")
+    (action,) = shown.window.menus.recent.actions()
+    assert "scan.npz" in action.text()
+    action.trigger()
+    shown.settle()
+    assert shown.state.dataset is not None
+    assert SettingsStore().settings.recent_files == (str(SCAN),)
+
+
+@pytest.mark.usefixtures("expects_notice")
+def test_a_failure_appears_in_the_notice_bar_with_details_and_can_be_closed(shown: Shown) -> None:
+    shown.open(Path("/nowhere/bad.npz"))
+    bar = shown.window.notice_bar
+    assert bar.isVisible()
+    assert bar.messages() == ["/nowhere/bad.npz: this is neither a scan nor a bundle. Choose another file."]
+    (details,) = (button for button in bar.findChildren(QPushButton) if button.text() == "Details")
+    details.click()
+    assert "×" in {button.text() for button in bar.findChildren(type(bar._lines["open:/nowhere/bad.npz"].close_button))}
+    bar._lines["open:/nowhere/bad.npz"].close_button.click()
+    assert bar.messages() == []
+    assert not bar.isVisible()
+
+
+def test_closing_an_idle_window_closes_it(shown: Shown) -> None:
+    shown.window.close()
+    assert not shown.window.isVisible()
+
+
+@pytest.mark.parametrize(("answer", "ends"), [("Stop and &save", True), ("&Keep running", False), ("S&top", True)])
+def test_closing_while_a_job_runs_asks(shown: Shown, answer: str, ends: bool) -> None:
+    shown.open(SCAN)
+    shown.start_and_pause()
+    shown.window.close()
+    assert shown.window.isVisible()
+    question = shown.window.findChild(QMessageBox, "close_question")
+    assert isinstance(question, QMessageBox)
+    assert question.windowModality() is not Qt.WindowModality.ApplicationModal
+    (button,) = (button for button in question.buttons() if button.text() == answer)
+    button.click()
+    assert shown.state.busy
+    shown.verbs.go_on.set()
+    shown.settle()
+    if ends:
+        shown.qtbot.waitUntil(lambda: not shown.window.isVisible(), timeout=5000)
+        assert shown.verbs.saved_at_stop
+        assert shown.state.run is not None
+        assert shown.state.run.state == "stopped"
+    else:
+        assert shown.window.isVisible()
+        assert shown.state.run is not None
+        assert shown.state.run.state == "completed"
+
+
+def test_a_layout_is_remembered_as_it_was_left(shown: Shown) -> None:
+    shown.open(SCAN)
+    window = shown.window
+    assert window.actions_by_id["layout_train"].isChecked()
+    assert window.docks["training"].isVisible()
+    window.docks["log"].hide()
+    window.actions_by_id["layout_inspect"].trigger()
+    assert not window.docks["training"].isVisible()
+    window.actions_by_id["layout_train"].trigger()
+    assert window.docks["training"].isVisible()
+    assert not window.docks["log"].isVisible()
+    window.actions_by_id["reset_layout"].trigger()
+    assert window.docks["log"].isVisible()
+    window.arrangement.remember()
+    settings = SettingsStore().settings
+    assert settings.layout == "train"
+    assert set(settings.docks) == {"train", "inspect"}
+    assert settings.geometry
+
+
+def test_the_training_form_is_as_it_was_used_last(shown: Shown, tmp_path: Path) -> None:
+    shown.open(SCAN)
+    training = shown.window.panels["training"]
+    assert isinstance(training, TrainingPanel)
+    training.show_config({"epochs": 7, "learning_rate": 3e-4})
+    shown.window.actions_by_id["train"].trigger()
+    shown.settle()
+    assert shown.verbs.calls[-1][1]["config"].epochs == 7
+    again = Shown(shown.qtbot, tmp_path)
+    other = again.window.panels["training"]
+    assert isinstance(other, TrainingPanel)
+    config = other.form.config()
+    assert (config.epochs, config.learning_rate) == (7, 3e-4)
+    again.end()
+
+
+def test_themes_change_the_palette_and_are_remembered(shown: Shown) -> None:
+    def lightness() -> int:
+        return shown.window.palette().window().color().lightness()
+
+    shown.window.menus.themes["dark"].trigger()
+    shown.qtbot.waitUntil(lambda: lightness() < 100, timeout=5000)
+    shown.window.menus.themes["light"].trigger()
+    shown.qtbot.waitUntil(lambda: lightness() > 150, timeout=5000)
+    assert SettingsStore().settings.theme == "light"
+    shown.window.menus.themes["desktop"].trigger()
+
+
+def test_the_list_of_shortcuts_names_all(shown: Shown) -> None:
+    shown.window.actions_by_id["shortcuts"].trigger()
+    shown.window.actions_by_id["about"].trigger()
+
+
+def test_the_first_window_does_not_import_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys, pyqtgraph as pg\n"
+        "from PySide6.QtWidgets import QApplication\n"
+        "from app.application import Application\n"
+        "application = Application(QApplication([]))\n"
+        "application.window.show()\n"
+        "application.qt.processEvents()\n"
+        "slow = {'torch', 'scipy', 'skimage', 'matplotlib', 'tifffile', 'h5py'} & set(sys.modules)\n"
+        "application.shut_down()\n"
+        "sys.exit(f'imported: {sorted(slow)}' if slow else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
