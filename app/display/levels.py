@@ -19,15 +19,15 @@ SAMPLE_LIMIT = 200_000
 def scale_values(values: NDArray[np.floating], scaling: Scaling) -> FloatArray:
     """Return what is painted for ``values``; NaN stays NaN.
 
-    In ``log`` a value that has no logarithm is painted as the smallest positive one, not left out: an empty detector
-    pixel is dark, not missing.
+    In ``log`` a value that has no logarithm is painted as half the smallest positive one, not left out: an empty
+    detector pixel is dark, not missing, and darker than one that saw a photon.
     """
     array = np.asarray(values, dtype=np.float32)
     if scaling == "linear":
         return array
     if scaling == "sqrt":
         return np.asarray(np.sign(array) * np.sqrt(np.abs(array)), dtype=np.float32)
-    floor = smallest_positive(array)
+    floor = smallest_positive(array) / 2
     clipped = np.where(np.isnan(array), np.float32(np.nan), np.maximum(array, np.float32(floor)))
     return np.asarray(np.log10(clipped), dtype=np.float32)
 
@@ -104,13 +104,14 @@ def sane_levels(low: float, high: float) -> Levels:
 
 def auto_levels(values: NDArray[np.floating], mode: LevelMode, scaling: Scaling) -> Levels:
     """Return the range that fits ``mode``, above zero where the scaling needs it."""
-    if scaling == "log":
-        positive = np.where(np.asarray(values) > 0, values, np.nan)
-        values = np.asarray(positive, dtype=np.float32)
-    low, high = percentile_levels(values) if mode == "percentiles" else full_levels(values)
-    if scaling == "log" and low <= 0:
+    if scaling != "log":
+        return percentile_levels(values) if mode == "percentiles" else full_levels(values)
+    array = np.asarray(values, dtype=np.float32)
+    positive = np.where(array > 0, array, np.float32(np.nan))
+    low, high = percentile_levels(positive) if mode == "percentiles" else full_levels(positive)
+    if low <= 0:
         low = high / 1e3
-    return (low, high)
+    return (min(low, smallest_positive(array) / 2), high) if bool((array <= 0).any()) else (low, high)
 
 
 def nice_ticks(low: float, high: float, scaling: Scaling, most: int = 6) -> list[float]:

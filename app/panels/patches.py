@@ -90,9 +90,9 @@ class PatchesPanel(Panel):
         self.freeze.setToolTip("Keep these patches while the job goes on")
         self.export = QPushButton("E&xport", self)
         menu = QMenu(self.export)
-        menu.addAction("Pictures (&PNG)…", lambda: ask_for_path(self, ".png", self._export_png))
-        menu.addAction("Numbers (&CSV)…", lambda: ask_for_path(self, ".csv", self._export_csv))
-        menu.addAction("Numbers (&JSON)…", lambda: ask_for_path(self, ".json", self._export_json))
+        menu.addAction("Pictures (&PNG)…", lambda: ask_for_path(self, ".png", self.export_png))
+        menu.addAction("Numbers (&CSV)…", lambda: ask_for_path(self, ".csv", self.export_csv))
+        menu.addAction("Numbers (&JSON)…", lambda: ask_for_path(self, ".json", self.export_json))
         self.export.setMenu(menu)
         self.caption = ElidedLabel(parent=self)
         bar = QHBoxLayout()
@@ -313,7 +313,8 @@ class PatchesPanel(Panel):
 
     # --- export ---
 
-    def _export_png(self, path: str) -> None:
+    def export_png(self, path: str) -> None:
+        """Ask for both grids, with titles and colour bars, to be written."""
         picture = side_by_side([grid.view.picture() for grid in (self.unnormalized, self.normalized)])
         self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(picture)))
 
@@ -328,12 +329,14 @@ class PatchesPanel(Panel):
         kind = f"{shown.quantity}_{shown.scale}" if shown.quantity == "amplitude" else "phase_rad"
         return ("patch", "frame", "y_px", "x_px", *(f"{kind}_{key}" for key in COLUMN_KEYS))
 
-    def _export_csv(self, path: str) -> None:
+    def export_csv(self, path: str) -> None:
+        """Ask for the figures of each patch to be written as a table."""
         if self._shown is not None:
             content = csv_bytes(self._columns(self._shown), self._rows(self._shown))
             self.export_asked.emit(Export(with_suffix(path, ".csv"), content))
 
-    def _export_json(self, path: str) -> None:
+    def export_json(self, path: str) -> None:
+        """Ask for the figures of each patch and of all, with their scales, to be written."""
         shown = self._shown
         if shown is None:
             return

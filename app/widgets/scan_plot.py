@@ -45,7 +45,8 @@ class ScanPlot(QWidget):
         self._levels: Levels = (0.0, 1.0)
         self._label = ""
         self._mark: int | None = None
-        self._links: tuple[Points, Points] | None = None
+        self.n_links = 0
+        """Number of lines between positions."""
         self._box: QRectF | None = None
         self._binned = False
         self._fitted = True
@@ -103,6 +104,11 @@ class ScanPlot(QWidget):
         """Whether the positions in view are too many to be drawn as points."""
         return self._binned
 
+    @property
+    def title(self) -> str:
+        """The line above the plot."""
+        return self._title.text()
+
     def set_title(self, title: str) -> None:
         """Write the line above the plot."""
         self._title.setText(title)
@@ -138,6 +144,7 @@ class ScanPlot(QWidget):
 
     def set_links(self, starts: Points, ends: Points) -> None:
         """Draw a line between each of ``(n, 2)`` starts and its end; empty arrays draw none."""
+        self.n_links = len(starts)
         path = QPainterPath()
         for (y0, x0), (y1, x1) in zip(starts, ends, strict=True):
             path.moveTo(QPointF(float(x0), float(y0)))

@@ -61,12 +61,12 @@ def test_values_and_levels_are_scaled_alike(scaling: Scaling) -> None:
         assert shown == pytest.approx(scale_level(float(value), scaling), rel=1e-6)
 
 
-def test_a_zero_is_dark_on_a_logarithmic_scale_not_missing() -> None:
+def test_a_zero_is_darker_than_one_photon_on_a_logarithmic_scale_not_missing() -> None:
     painted = scale_values(np.array([0.0, -1.0, 0.1, 10.0], np.float32), "log")
-    np.testing.assert_allclose(painted, [-1, -1, -1, 1], atol=1e-6)
+    np.testing.assert_allclose(painted, [np.log10(0.05), np.log10(0.05), -1, 1], atol=1e-6)
     assert np.isfinite(scale_values(np.zeros(3, np.float32), "log")).all()
     low, high = auto_levels(np.array([0.0, 0.1, 10.0], np.float32), "full", "log")
-    assert (low, high) == pytest.approx((0.1, 10))
+    assert (low, high) == pytest.approx((0.05, 10))
     low, high = auto_levels(np.zeros((2, 2), np.float32), "full", "log")
     assert 0 < low < high
 

@@ -52,12 +52,14 @@ def screen_position(view: ImageView, row: float, column: float) -> QPoint:
 
 def move_to(view: ImageView, row: float, column: float) -> None:
     """Move the mouse to the middle of a pixel of the picture."""
+    settle()
     QTest.mouseMove(view.graphics.viewport(), screen_position(view, row + 0.5, column + 0.5))
     settle()
 
 
 def click_at(view: ImageView, row: float, column: float) -> None:
     """Click into the middle of a pixel of the picture."""
+    settle()
     where = screen_position(view, row + 0.5, column + 0.5)
     QTest.mouseClick(view.graphics.viewport(), Qt.MouseButton.LeftButton, pos=where)
     settle()
