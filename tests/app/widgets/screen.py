@@ -66,14 +66,23 @@ def click_at(view: ImageView, row: float, column: float) -> None:
 
 
 def painted_brightness(view: ImageView, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """The brightness on screen at the middle of each pixel of the picture, from a grab of the window."""
+    """The brightness on screen over the area of the picture, from its top to its bottom and from left to right.
+
+    The order is that of the screen, not of the widget's own idea of rows and columns: a picture that is upside down in
+    both would otherwise pass.
+    """
     settle()
     grab: QImage = view.graphics.viewport().grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
     ratio = grab.devicePixelRatio()
+    corners = [screen_position(view, row, column) * ratio for row, column in ((0, 0), shape)]
+    (left, right), (top, bottom) = (
+        sorted(edge) for edge in zip(*(corner.toTuple() for corner in corners), strict=True)
+    )
     seen = np.zeros(shape)
     for row, column in np.ndindex(shape):
-        point = screen_position(view, row + 0.5, column + 0.5) * ratio
-        seen[row, column] = grab.pixelColor(point).lightnessF()
+        x = left + (column + 0.5) / shape[1] * (right - left)
+        y = top + (row + 0.5) / shape[0] * (bottom - top)
+        seen[row, column] = grab.pixelColor(int(x), int(y)).lightnessF()
     return seen
 
 
