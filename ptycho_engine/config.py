@@ -5,6 +5,7 @@ The command line and the form in the window are both made from these dataclasses
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 from ptycho_engine.errors import ConfigError
@@ -82,9 +83,31 @@ def options_of(config: type[Config]) -> dict[str, tuple[Option, Any, str]]:
     return result
 
 
+_KINDS: dict[str, tuple[type, str]] = {
+    "bool": (bool, "true or false"),
+    "int": (Integral, "a whole number"),
+    "float": (Real, "a number"),
+    "str": (str, "a text"),
+}
+
+
+def _check_kind(spec: "Field[Any]", value: Any) -> None:
+    kind = spec.type if isinstance(spec.type, str) else getattr(spec.type, "__name__", str(spec.type))
+    names = [name.strip() for name in kind.split("|")]
+    if value is None and "None" in names:
+        return
+    wanted = [_KINDS[name] for name in names if name in _KINDS]
+    fits = any(isinstance(value, kind) and (kind is bool or not isinstance(value, bool)) for kind, _ in wanted)
+    if wanted and not fits:
+        raise ConfigError(f"{spec.name} is {value!r}", f"It must be {wanted[0][1]}.")
+
+
 def _check(spec: "Field[Any]", value: Any) -> None:
     entry: Option | None = spec.metadata.get("option")
-    if entry is None or value is None:
+    if entry is None:
+        return
+    _check_kind(spec, value)
+    if value is None:
         return
     if entry.choices and str(value) not in entry.choices:
         raise ConfigError(f"{spec.name} is {value!r}", f"It must be one of {', '.join(entry.choices)}.")
@@ -230,6 +253,9 @@ class TrainConfig(Config):
     patch_stats_limit: int | None = option(
         None, "Batches whose patch statistics are written; empty writes all", unit="batches", minimum=0, advanced=True
     )
+    architecture: str | None = option(
+        None, "Network architecture, a name in the registry of models; empty takes the recipe's own", advanced=True
+    )
 
     def grouping(self) -> GroupingConfig:
         """Return the settings with which the training groups are drawn."""
@@ -283,3 +309,4 @@ class InferConfig(Config):
         advanced=True,
     )
     preview_count: int = option(36, "Patches in a preview", unit="patches", minimum=1, maximum=256, advanced=True)
+    deterministic: bool = option(True, "Only use operations that repeat bit for bit", advanced=True)

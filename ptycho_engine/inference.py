@@ -81,8 +81,8 @@ def infer(
 def _infer(
     dataset: Dataset, bundle: Bundle, config: InferConfig, ground_truth: GroundTruth, files: InferenceFiles
 ) -> Generator[EngineEvent, None, None]:
-    with compute_settings(deterministic=True):
-        choice = device_choice(config.accelerator, deterministic=True)
+    with compute_settings(deterministic=config.deterministic):
+        choice = device_choice(config.accelerator, config.deterministic)
         if choice.reason and config.accelerator == "auto":
             yield MessageLogged("info", choice.reason)
         try:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ptycho_engine.artefacts.debug_dump import DebugDump
 from ptycho_engine.artefacts.figures import write_canvas_pictures
+from ptycho_engine.artefacts.json_file import write_json
 from ptycho_engine.artefacts.reconstruction import Reconstruction, write_reconstruction
-from ptycho_engine.artefacts.strict_json import write_json
 from ptycho_engine.documents import Canvas, ReconstructionMetrics
 from ptycho_engine.inference_job import InferenceJob, Predicted
 

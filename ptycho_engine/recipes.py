@@ -12,7 +12,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,9 +64,9 @@ def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
         raise ConfigError(f"there is no recipe {config.recipe!r}", f"It must be one of {', '.join(recipes)}.")
     base = ModelConfig(n=n, gridsize=config.gridsize, n_filters_scale=config.n_filters_scale)
     plan = recipes[config.recipe](base, probe)
-    if config.learning_rate is None:
-        return plan
-    return Plan(plan.model, plan.start_amplitude, config.learning_rate, plan.schedule, plan.clip_factor)
+    if config.architecture is not None and config.architecture != plan.model.architecture:
+        plan = replace(plan, model=replace(base, architecture=config.architecture))
+    return plan if config.learning_rate is None else replace(plan, learning_rate=config.learning_rate)
 
 
 def transparent_amplitude(probe: ComplexArray, probe_scale: float) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ptycho_engine.artefacts.figures import GRID_PATCHES, write_normalized_patch_grid, write_patch_grid
 from ptycho_engine.artefacts.folders import make_folder
-from ptycho_engine.artefacts.strict_json import write_json
+from ptycho_engine.artefacts.json_file import write_json
 from ptycho_engine.documents import Canvas
 
 FIRST_OFFSETS = 16

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ptycho_engine.artefacts.folders import make_folder
-from ptycho_engine.artefacts.strict_json import write_json
+from ptycho_engine.artefacts.json_file import write_json
 from ptycho_engine.documents import PatchStats
 from ptycho_engine.errors import InputError
 

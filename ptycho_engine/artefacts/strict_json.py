@@ -5,12 +5,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from pathlib import PurePath
+from typing import Any
 
 import numpy as np
-
-from ptycho_engine.bundles.atomic import atomic_write
 
 
 def plain(value: Any) -> Any:
@@ -46,13 +44,3 @@ def plain(value: Any) -> Any:
 def json_text(value: Any, *, indent: int | None = 2) -> str:
     """Return strict JSON."""
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def write_json(value: Any, path: Path) -> None:
-    """Write strict JSON atomically, indented by two."""
-    data = (json_text(value) + "\n").encode()
-
-    def write(file: BinaryIO) -> None:
-        file.write(data)
-
-    atomic_write(path, write, None)

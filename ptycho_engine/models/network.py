@@ -58,6 +58,7 @@ class PatchNetwork(nn.Module):
     def __init__(self, model: ModelConfig, autoencoder: PatchModule) -> None:
         super().__init__()
         self.model = _Inner(autoencoder)
+        self.config = model
         self.channels = channel_count(model)
 
     @property

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ptycho_engine import __version__
 from ptycho_engine.artefacts.folders import make_folder
-from ptycho_engine.artefacts.strict_json import write_json
+from ptycho_engine.artefacts.json_file import write_json
 from ptycho_engine.bundles.atomic import clear_leftovers
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.errors import InputError, OutputError

@@ -93,3 +93,16 @@ def test_no_factor_only_measures() -> None:
     parameter.grad = torch.tensor([300.0, 400.0])
     assert float(clip.apply([parameter])) == pytest.approx(500.0)
     assert parameter.grad.tolist() == [300.0, 400.0]
+
+
+@pytest.mark.parametrize(
+    "values", [{"epochs": "x"}, {"epochs": 2.5}, {"epochs": True}, {"epochs": None}, {"recipe": 3}]
+)
+def test_a_setting_of_the_wrong_kind_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="It must be"):
+        TrainConfig.from_dict(values)
+
+
+def test_architecture_can_be_chosen_apart_from_the_recipe() -> None:
+    plan = plan_training(TrainConfig(architecture="cnn"), 64, PROBE)
+    assert (plan.model.architecture, plan.model.input_transform, plan.learning_rate) == ("cnn", "none", 2e-3)

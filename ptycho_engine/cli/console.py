@@ -1,0 +1,182 @@
+"""What a verb prints: readable text with a progress bar, or one JSON object a line."""
+
+import os
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from ptycho_engine.artefacts.strict_json import json_text
+from ptycho_engine.documents import ReconstructionMetrics
+from ptycho_engine.errors import EngineError, OutputError
+from ptycho_engine.events import (
+    DiagnosisFound,
+    EngineEvent,
+    EpochDone,
+    FileWritten,
+    InferenceCompleted,
+    JobStarted,
+    LossMeasured,
+    MessageLogged,
+    MetricsMeasured,
+    Progressed,
+    StatsMeasured,
+    StepDone,
+    TrainingCompleted,
+)
+from ptycho_engine.runs.event_record import event_record
+
+
+class Console:
+    """The one place that prints.
+
+    Parameters
+    ----------
+    json
+        Print events as JSON.
+    quiet
+        Print results and errors only.
+    log_file
+        Append messages to this file.
+    """
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, log_file: str | None = None) -> None:
+        self.json = json
+        self.quiet = quiet
+        self._log_path = log_file
+        self._log: TextIO | None = None
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_bar()
+        if self._log is not None:
+            self._log.close()
+
+    def event(self, event: EngineEvent) -> None:
+        """Print an event."""
+        if self.json:
+            print(json_text(event_record(event), indent=None), flush=True)
+        self._advance(event)
+        text = _text(event)
+        if text:
+            level = event.level if isinstance(event, MessageLogged) else "info"
+            self._say(level, text)
+
+    def message(self, level: str, text: str) -> None:
+        """Print a message that is no event of the engine."""
+        if self.json:
+            print(json_text({"event": "message_logged", "level": level, "text": text}, indent=None), flush=True)
+        self._say(level, text)
+
+    def record(self, values: dict[str, Any], text: str = "") -> None:
+        """Print a result: as JSON, or as its text, even when quiet."""
+        self._close_bar()
+        if self.json:
+            print(json_text(values, indent=None), flush=True)
+        elif text:
+            print(text, flush=True)
+        self._write_log("info", text)
+
+    def error(self, error: EngineError) -> None:
+        """Print an error as one line on stderr, and as JSON where that is asked for."""
+        self._close_bar()
+        line = " ".join(str(error).split())
+        if self.json:
+            values = {"event": "error", "file": error.file, "message": error.message, "hint": error.hint}
+            print(json_text(values, indent=None), flush=True)
+        print(line, file=sys.stderr, flush=True)
+        self._write_log("error", line)
+
+    def silence(self) -> None:
+        """Stop printing to a reader that has gone."""
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+
+    def _say(self, level: str, text: str) -> None:
+        self._write_log(level, text)
+        if self.json or (self.quiet and level == "info"):
+            return
+        line = text if level == "info" else f"{level}: {text}"
+        if self._bar is not None:
+            self._bar.clear()
+        # What is not a result goes to stderr when it warns, so that stdout can be piped on.
+        print(line, file=sys.stdout if level == "info" else sys.stderr, flush=True)
+        if self._bar is not None:
+            self._bar.refresh()
+
+    def _write_log(self, level: str, text: str) -> None:
+        if self._log_path is None or not text:
+            return
+        if self._log is None:
+            try:
+                self._log = open(self._log_path, "a", encoding="utf-8")  # noqa: SIM115 - closed with the console
+            except OSError as error:
+                path, self._log_path = self._log_path, None
+                raise OutputError(
+                    f"the log cannot be written ({error.strerror})", "Choose another log file.", file=path
+                ) from error
+        self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level.upper():7} {text}\n")
+        self._log.flush()
+
+    def _advance(self, event: EngineEvent) -> None:
+        if isinstance(event, JobStarted) and not (self.json or self.quiet) and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._close_bar()
+            self._bar = tqdm(total=event.n_total, unit=f" {event.unit}", desc=event.verb, leave=False, smoothing=0.1)
+        if self._bar is None:
+            return
+        if isinstance(event, StepDone):
+            self._bar.update(event.step - self._bar.n)
+        elif isinstance(event, Progressed):
+            self._bar.update(event.n_done - self._bar.n)
+        elif isinstance(event, LossMeasured):
+            self._bar.set_postfix_str(f"epoch {event.epoch + 1} loss {event.loss:.4g}", refresh=False)
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def metrics_text(metrics: ReconstructionMetrics) -> str:
+    """Return the agreement with the known object in one line."""
+    return (
+        f"against the known object: amplitude correlation {metrics.amplitude_correlation:.4f}, "
+        f"phase correlation {metrics.phase_correlation:.4f}, complex {metrics.complex_correlation:.4f}, "
+        f"PSNR {metrics.psnr_db:.2f} dB, SSIM {metrics.ssim:.4f} ({metrics.n_pixels} px)"
+    )
+
+
+def _text(event: EngineEvent) -> str:
+    """Return what a person reads of an event; nothing for those that the progress bar shows."""
+    text = ""
+    if isinstance(event, MessageLogged):
+        text = event.text
+    elif isinstance(event, JobStarted):
+        text = f"{event.verb}: {event.n_total} {event.unit} on {event.device}"
+    elif isinstance(event, EpochDone):
+        validation = "" if event.validation_loss is None else f"  validation {event.validation_loss:.6g}"
+        best = "  (best)" if event.best else ""
+        text = (
+            f"epoch {event.epoch + 1}/{event.n_epochs}  loss {event.train_loss:.6g}{validation}"
+            f"  learning rate {event.learning_rate:.2g}{best}"
+        )
+    elif isinstance(event, StatsMeasured):
+        stats = event.stats
+        text = (
+            f"patch stats ({stats.phase} batch {stats.batch_idx}): mean={stats.global_mean:.6f} "
+            f"std={stats.global_std:.6f} var_zero_mean={stats.var_zero_mean:.6f}"
+        )
+    elif isinstance(event, DiagnosisFound):
+        text = f"{event.diagnosis.severity}: {event.diagnosis.message} {event.diagnosis.hint}"
+    elif isinstance(event, (MetricsMeasured, FileWritten, TrainingCompleted, InferenceCompleted)):
+        # Told as results, which are printed even when quiet.
+        text = ""
+    return text

@@ -1,0 +1,106 @@
+"""``infer``: reconstruct the object of a scan."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ptycho_engine.cli.console import Console, metrics_text
+from ptycho_engine.cli.interrupt import Interrupt
+from ptycho_engine.cli.options import add_config_options, config_from
+from ptycho_engine.config import InferConfig
+from ptycho_engine.errors import InputError
+from ptycho_engine.events import InferenceCompleted
+from ptycho_engine.formats import read_dataset
+from ptycho_engine.runs.event_record import canvas_summary
+
+if TYPE_CHECKING:
+    from ptycho_engine.inference_job import GroundTruth
+
+EXAMPLE = "infer --bundle run/wts.h5.zip --data scan_test.npz --out result"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("--bundle", required=True, metavar="B", help="the trained network (wts.h5.zip)")
+    parser.add_argument("--data", required=True, metavar="T.npz", help="the scan to reconstruct")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder for results")
+    parser.add_argument("--debug-dump", metavar="DIR", help="also write the debug dump to this folder")
+    parser.add_argument(
+        "--ground-truth",
+        default="auto",
+        metavar="auto|none|FILE",
+        help="the object to compare with: the scan's own unless it is constant, none, or that of another file "
+        "[default auto]",
+    )
+    add_config_options(
+        parser,
+        InferConfig,
+        names={"preview_interval_s": "--preview-every SECONDS"},
+        empty={"n_groups": "all", "crop": "auto", "patch_stats_limit": "all"},
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -> int:
+    """Infer."""
+    from ptycho_engine.bundles import read_bundle
+
+    config = config_from(arguments, InferConfig)
+    dataset, bundle = read_dataset(arguments.data), read_bundle(arguments.bundle)
+    for name, notes in ((dataset.name, dataset.notes), (bundle.name, bundle.notes)):
+        for note in notes:
+            console.message("info", f"{name}: {note}")
+    truth = _truth(arguments.ground_truth)
+    interrupt.check()
+    from ptycho_engine.inference import infer
+
+    completed = None
+    events = infer(
+        dataset,
+        bundle,
+        config,
+        ground_truth=truth,
+        out=Path(arguments.out),
+        debug_dump=None if arguments.debug_dump is None else Path(arguments.debug_dump),
+    )
+    for event in interrupt.until(events):
+        console.event(event)
+        if isinstance(event, InferenceCompleted):
+            completed = event
+    assert completed is not None  # an inference ends with its result or with an exception
+    _tell(completed, console)
+    return 0
+
+
+def _truth(word: str) -> "GroundTruth":
+    if word == "auto":
+        return "auto"
+    if word == "none":
+        return None
+    object_ = read_dataset(word).object_
+    if object_ is None:
+        raise InputError("holds no object to compare with", "Give a file with an objectGuess.", file=word)
+    return object_
+
+
+def _tell(completed: InferenceCompleted, console: Console) -> None:
+    values = {
+        "event": "result",
+        "verb": "infer",
+        "run_folder": completed.run_folder,
+        "canvas": canvas_summary(completed.canvas),
+        "metrics": None if completed.metrics is None else asdict(completed.metrics),
+        "seconds": completed.seconds,
+        "patches_per_s": completed.patches_per_s,
+    }
+    height, width = completed.canvas.object_.shape
+    lines = [
+        f"{len(completed.canvas.scan_positions)} patches on a canvas of {height} x {width} px "
+        f"in {completed.seconds:.2f} s ({completed.patches_per_s:.0f} patches/s)"
+    ]
+    if completed.canvas.mode != "none":
+        lines.append(f"compatibility mode {completed.canvas.mode}")
+    if completed.metrics is not None:
+        lines.append(metrics_text(completed.metrics))
+    lines.append(f"results: {completed.run_folder}")
+    console.record(values, "\n".join(lines))

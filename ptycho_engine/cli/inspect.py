@@ -1,0 +1,76 @@
+"""``inspect``: say what files are and what is wrong with them."""
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from ptycho_engine.artefacts.strict_json import plain
+from ptycho_engine.cli.console import Console
+from ptycho_engine.cli.interrupt import Interrupt
+from ptycho_engine.errors import EngineError
+from ptycho_engine.inspection import Inspection, inspect_file
+
+EXAMPLE = "inspect scan.npz run/wts.h5.zip run --layers"
+BAD_INPUT = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="datasets, bundles, checkpoints, run and debug-dump folders"
+    )
+    parser.add_argument("--layers", action="store_true", help="list every tensor of a bundle or checkpoint")
+    parser.add_argument("--frames", action="store_true", help="read all patterns of a dataset and describe them")
+
+
+def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -> int:
+    """Inspect one file after another; a bad one does not stop the rest."""
+    n_bad = 0
+    for file in arguments.files:
+        interrupt.check()
+        try:
+            found = inspect_file(file, layers=arguments.layers, frames=arguments.frames)
+        except EngineError as error:
+            console.error(error)
+            n_bad += 1
+            continue
+        values = {
+            "event": "inspected",
+            "file": file,
+            "kind": found.kind,
+            "summary": found.summary,
+            "diagnoses": [asdict(diagnosis) for diagnosis in found.diagnoses],
+        }
+        console.record(values, _text(file, found))
+    if console.json:
+        console.record({"event": "result", "verb": "inspect", "n_files": len(arguments.files), "n_bad": n_bad})
+    return BAD_INPUT if n_bad else 0
+
+
+def _text(file: str, found: Inspection) -> str:
+    lines = [f"{file}: {found.kind}"]
+    for key, value in plain(found.summary).items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            lines.append(f"  {key}:")
+            lines += [f"    {_row(row)}" for row in value]
+        else:
+            lines.append(f"  {key}: {_value(value)}")
+    for diagnosis in found.diagnoses:
+        lines.append(f"  {diagnosis.severity} [{diagnosis.id}] {diagnosis.message} {diagnosis.hint}".rstrip())
+    return "\n".join(lines)
+
+
+def _row(row: dict[str, Any]) -> str:
+    return "  ".join(f"{key}={_value(value)}" for key, value in row.items())
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return "x".join(str(item) for item in value) if all(isinstance(item, int) for item in value) else str(value)
+    return str(value)

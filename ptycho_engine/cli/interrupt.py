@@ -1,0 +1,63 @@
+"""Signals end a verb cleanly: the first asks it to stop, the second stops it at once."""
+
+import signal
+from collections.abc import Generator, Iterator
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from ptycho_engine.cli.console import Console
+from ptycho_engine.events import EngineEvent
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+class Interrupted(Exception):
+    """The verb was stopped by a signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_status = 128 + number
+
+
+class Interrupt:
+    """Holds the signal handlers for the length of a verb. A handler only sets a flag."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._number: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for name in SIGNALS:
+            number = getattr(signal, name, None)
+            if number is not None:
+                self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise :class:`Interrupted` if a signal has come."""
+        if self._number is not None:
+            raise Interrupted(self._number)
+
+    def until(self, events: Generator[EngineEvent, None, None]) -> Iterator[EngineEvent]:
+        """Pass on events; when a signal has come, close the verb, which keeps what is to be kept."""
+        try:
+            for event in events:
+                yield event
+                self.check()
+        except Interrupted:
+            self._console.message("warning", "Stopping; a second signal stops at once.")
+            raise
+        finally:
+            events.close()
+
+    def _heard(self, number: int, _: FrameType | None) -> None:
+        if self._number is not None:
+            raise KeyboardInterrupt
+        self._number = number
