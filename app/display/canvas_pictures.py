@@ -160,13 +160,9 @@ def describe_offsets(offsets: PositionArray) -> str:
     parts = []
     for name, column in (("dx", 1), ("dy", 0)):
         values = offsets[:, column]
-        mean, reach = _tidy(values.mean()), np.abs(values).max()
-        parts.append(f"{name} mean {mean}, std {values.std():.1f}, max {reach:.1f}")
-    return " · ".join(parts)
-
-
-def _tidy(value: float) -> str:
-    return f"{value + 0.0:.2f}" if abs(value) >= 5e-3 else "0"
+        mean = values.mean() if abs(values.mean()) >= 5e-2 else 0.0
+        parts.append(f"{name} {mean:.3g} ± {values.std():.1f}, max {np.abs(values).max():.1f}")
+    return f"{' · '.join(parts)} px"
 
 
 def coverage_count(positions: PositionArray, side: int) -> tuple[FloatArray, tuple[int, int]]:

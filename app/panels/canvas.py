@@ -29,7 +29,7 @@ from app.widgets.image_view import ImageView, Reading
 from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas, Dataset, ReconstructionMetrics
 
-SCALES: dict[CanvasScale, str] = {"network": "Network scale", "physical": "Physical scale"}
+SCALES: dict[CanvasScale, str] = {"network": "Network", "physical": "Physical"}
 ARROW_LIMIT = 40
 """More offsets than this are drawn as points, with an arrow to the selected one only."""
 BOX_LIMIT = 2000
@@ -177,15 +177,13 @@ class CanvasPanel(Panel):
         )
         height, width = canvas.object_.shape
         y, x = canvas.origin_px
-        done = f"{state.canvas_done} of {state.canvas_total} patches" if state.canvas_total else ""
+        done = f"{state.canvas_done}/{state.canvas_total} patches" if state.canvas_total else ""
         dropped = f" · {canvas.dropped} dropped at the border" if canvas.dropped else ""
-        self.progress.setText(
-            f"{done} · canvas {height} × {width} px from y {y}, x {x} · crop {canvas.crop} px{dropped}"
-        )
+        self.progress.setText(f"{done} · {height} × {width} px from y {y}, x {x} · crop {canvas.crop}{dropped}")
         for label, text in zip((self.agreement, self.quality), _metrics_texts(state.metrics), strict=True):
             label.setText(text)
             label.setVisible(bool(text))
-        self.placing.setText(f"Offsets [px] · {describe_offsets(canvas.canvas_offsets())}")
+        self.placing.setText(f"Offsets: {describe_offsets(canvas.canvas_offsets())}")
 
     def _paint_overlays(self, *_: object) -> None:
         canvas = self._canvas
@@ -263,7 +261,7 @@ def _metrics_texts(metrics: ReconstructionMetrics | None) -> tuple[str, str]:
     if metrics is None:
         return ("", "")
     return (
-        f"Correlation · amplitude {metrics.amplitude_correlation:.3f}, "
+        f"Correlation: amp {metrics.amplitude_correlation:.3f}, "
         f"phase {metrics.phase_correlation:.3f}, complex {metrics.complex_correlation:.3f}",
-        f"PSNR {metrics.psnr_db:.1f} dB · SSIM {metrics.ssim:.3f} · against known object, {metrics.n_pixels} px",
+        f"PSNR {metrics.psnr_db:.1f} dB · SSIM {metrics.ssim:.3f} · {metrics.n_pixels} px of the known object",
     )

@@ -132,6 +132,7 @@ class PatchesPanel(Panel):
         self.predicted = ImageView("Predicted", colour_map="viridis", scaling="log", parent=self)
         self.measured.link(self.predicted)
         self.numbers = NumberTable("Figures of the patches", ("selected", "all"), self)
+        self.numbers.show_all_rows(len(COLUMNS))
         self.numbers_title = ElidedLabel(parent=self)
         right = QWidget(self)
         column = QVBoxLayout(right)
@@ -288,7 +289,7 @@ class PatchesPanel(Panel):
     def _paint_diffraction(self, preview: PatchPreview, index: int) -> None:
         measured = np.asarray(preview.measured[index])
         levels = _log_levels(measured)
-        label = "amplitude × k"
+        label = "a × k"
         self.measured.quantity = self.predicted.quantity = label
         self.measured.set_image(measured, levels=levels)
         self.measured.set_title("Measured · network input")

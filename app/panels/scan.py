@@ -30,7 +30,7 @@ FIGURE_LABELS: dict[Figure, str] = {
     "scan": "scan number",
 }
 LINK_LIMIT = 3000
-"""Links of more groups than this are drawn for the selected position only."""
+"""Of more groups than this only the links of the selected position are drawn."""
 
 
 class ScanPanel(Panel):
@@ -142,7 +142,7 @@ class ScanPanel(Panel):
         self.stack.setCurrentWidget(self.coverage if show == "coverage" else self.plot)
         positions = dataset.scan_positions
         self._offsets_mean = positions.mean(axis=0) if len(positions) else np.zeros(2)
-        self.placing.setText(f"Offsets [px] · {describe_offsets(positions - self._offsets_mean)}")
+        self.placing.setText(f"Offsets (mean ± std): {describe_offsets(positions - self._offsets_mean)}")
         if show == "coverage":
             self._paint_coverage(dataset)
         else:
@@ -215,13 +215,13 @@ class ScanPanel(Panel):
         wanted = self.show_groups.isChecked() and self.shows.choice == "positions" and dataset is not None
         self.grouping.setVisible(wanted)
         if not wanted or dataset is None:
-            self.plot.set_links(np.zeros((0, 2)), np.zeros((0, 2)))
+            self._draw_no_links()
             return
         groups = self._groups_found(dataset)
         if groups is not None:
             self._draw_links(dataset.scan_positions, groups)
             return
-        self.plot.set_links(np.zeros((0, 2)), np.zeros((0, 2)))
+        self._draw_no_links()
         self.grouping.setText("Looking for groups…")
         asked, key = (dataset, self.gridsize.value(), self.neighbors.value()), self.session.state.dataset_id
         if self.isVisible() and key is not None and self._groups_asked_for != asked:
@@ -246,9 +246,14 @@ class ScanPanel(Panel):
         if frame is not None:
             text = f"Group of frame {frame}: members {', '.join(str(i) for i in indices[frame])} · {text}"
         self.grouping.setText(text)
-        chosen = np.arange(len(indices)) if frame is None and len(indices) <= LINK_LIMIT else np.array([frame or 0])
-        members = positions[indices[chosen]].reshape(-1, 2)
-        self.plot.set_links(np.repeat(centers[chosen], channels, axis=0), members)
+        every = slice(0, len(indices) if len(indices) <= LINK_LIMIT else 0)
+        one = slice(0, 0) if frame is None else slice(frame, frame + 1)
+        for draw, part in ((self.plot.set_links, every), (self.plot.set_chosen_links, one)):
+            draw(np.repeat(centers[part], channels, axis=0), positions[indices[part]].reshape(-1, 2))
+
+    def _draw_no_links(self) -> None:
+        for draw in (self.plot.set_links, self.plot.set_chosen_links):
+            draw(np.zeros((0, 2)), np.zeros((0, 2)))
 
     # --- mouse ---
 

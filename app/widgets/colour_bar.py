@@ -32,6 +32,7 @@ class ColourBar:
         self.label = ""
         self.tick_texts: tuple[str, ...] = ()
         self._visible = True
+        self._shown: tuple[object, ...] = ()
 
     def show(
         self,
@@ -52,6 +53,11 @@ class ColourBar:
         ticks
             Values with their texts, where round numbers will not do (multiples of pi).
         """
+        shown = (colour_map, levels, scaling, label, None if ticks is None else tuple(ticks))
+        if shown == self._shown:
+            # A bar that stays as it is costs nothing: live pictures come many times a second.
+            return
+        self._shown = shown
         low, high = scale_level(levels[0], scaling), scale_level(levels[1], scaling)
         self._image.setImage(np.arange(256, dtype=np.uint8)[:, None], levels=(0, 255), autoLevels=False)
         self._image.setLookupTable(colour_table(colour_map))

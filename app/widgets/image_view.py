@@ -217,10 +217,10 @@ class ImageView(QWidget):
             self._levels = self._explicit or (0.0, 1.0)
             self.colour_bar.show(self.colour_map, self._levels, "linear", self.quantity, self._ticks)
             return
-        fitting = auto_levels(self._values, self.level_mode, self.scaling)
-        self._levels = self._explicit or fitting
+        self._levels = self._explicit or auto_levels(self._values, self.level_mode, self.scaling)
         if self.scaling == "log" and self._levels[0] <= 0:
-            self._levels = (min(fitting[0], self._levels[1] / 10), self._levels[1]) if self._levels[1] > 0 else fitting
+            low, high = auto_levels(self._values, self.level_mode, self.scaling)
+            self._levels = (min(low, self._levels[1] / 10), self._levels[1]) if self._levels[1] > 0 else (low, high)
         low, high = (scale_level(level, self.scaling) for level in self._levels)
         self._image.setLookupTable(colour_table(self.colour_map), update=False)
         self._image.setImage(scale_values(self._values, self.scaling), levels=(low, high), autoLevels=False)

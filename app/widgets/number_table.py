@@ -19,11 +19,17 @@ class NumberTable(QTableWidget):
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.horizontalHeader().setHighlightSections(False)
         self.verticalHeader().setHighlightSections(False)
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 4)
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 3)
 
     def fit_columns(self) -> None:
         """Make columns as wide as their texts, for tables of words; a table of figures fills its width instead."""
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+
+    def show_all_rows(self, count: int) -> None:
+        """Never be lower than it takes to see ``count`` rows."""
+        header = self.horizontalHeader().sizeHint().height()
+        rows = count * self.verticalHeader().defaultSectionSize()
+        self.setMinimumHeight(header + rows + 2 * self.frameWidth())
 
     def set_rows(self, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
         """Show rows, each with its name and its texts."""

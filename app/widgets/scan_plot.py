@@ -47,6 +47,8 @@ class ScanPlot(QWidget):
         self._mark: int | None = None
         self.n_links = 0
         """Number of lines between positions."""
+        self.n_chosen_links = 0
+        """Number of bold ones."""
         self._box: QRectF | None = None
         self._binned = False
         self._fitted = True
@@ -73,6 +75,7 @@ class ScanPlot(QWidget):
         self._image = pg.ImageItem(axisOrder="row-major")
         self._cloud = PointCloud()
         self._link_item = _path_item(screen_pen("#80808080", 1.0))
+        self._chosen_item = _path_item(screen_pen(MARK, 2.0))
         self._box_item = _path_item(screen_pen(MARK, 1.0))
         self._ring = PointCloud()
         self._dot = PointCloud()
@@ -145,11 +148,12 @@ class ScanPlot(QWidget):
     def set_links(self, starts: Points, ends: Points) -> None:
         """Draw a line between each of ``(n, 2)`` starts and its end; empty arrays draw none."""
         self.n_links = len(starts)
-        path = QPainterPath()
-        for (y0, x0), (y1, x1) in zip(starts, ends, strict=True):
-            path.moveTo(QPointF(float(x0), float(y0)))
-            path.lineTo(QPointF(float(x1), float(y1)))
-        self._link_item.setPath(path)
+        self._link_item.setPath(_lines(starts, ends))
+
+    def set_chosen_links(self, starts: Points, ends: Points) -> None:
+        """Draw these lines bold; empty arrays draw none."""
+        self.n_chosen_links = len(starts)
+        self._chosen_item.setPath(_lines(starts, ends))
 
     def set_box(self, box: QRectF | None) -> None:
         """Outline a region, or none."""
@@ -295,3 +299,11 @@ def _path_item(pen: Any) -> QGraphicsPathItem:
     item = QGraphicsPathItem()
     item.setPen(pen)
     return item
+
+
+def _lines(starts: Points, ends: Points) -> QPainterPath:
+    path = QPainterPath()
+    for (y0, x0), (y1, x1) in zip(starts, ends, strict=True):
+        path.moveTo(QPointF(float(x0), float(y0)))
+        path.lineTo(QPointF(float(x1), float(y1)))
+    return path

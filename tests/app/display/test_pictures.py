@@ -89,7 +89,7 @@ def test_coverage_counts_each_patch_once() -> None:
 
 def test_offsets_are_told_in_words_x_first() -> None:
     text = describe_offsets(np.array([[-3.0, 1.0], [3.0, -1.0]]))
-    assert text == "dx mean 0, std 1.0, max 1.0 · dy mean 0, std 3.0, max 3.0"
+    assert text == "dx 0 ± 1.0, max 1.0 · dy 0 ± 3.0, max 3.0 px"
 
 
 def test_the_figures_of_patches_are_those_of_the_statistics_file() -> None:

@@ -52,10 +52,10 @@ def test_the_scale_is_named_and_applied(qtbot: QtBot) -> None:
 def test_the_lines_below_tell_progress_agreement_and_offsets(qtbot: QtBot) -> None:
     session, panel = _panel(qtbot)
     show_canvas(session)
-    assert panel.progress.text() == "7 of 9 patches · canvas 84 × 90 px from y 20, x 15 · crop 32 px"
-    assert panel.agreement.text() == "Correlation · amplitude 0.987, phase 0.876, complex 0.765"
-    assert panel.quality.text() == "PSNR 21.5 dB · SSIM 0.654 · against known object, 4321 px"
-    assert panel.placing.text().startswith("Offsets [px] · dx mean 0, std 12.2, max 15.0")
+    assert panel.progress.text() == "7/9 patches · 84 × 90 px from y 20, x 15 · crop 32"
+    assert panel.agreement.text() == "Correlation: amp 0.987, phase 0.876, complex 0.765"
+    assert panel.quality.text() == "PSNR 21.5 dB · SSIM 0.654 · 4321 px of the known object"
+    assert panel.placing.text().startswith("Offsets: dx 0 ± 12.2, max 15.0")
     assert not panel.warning.isVisible()
 
 

@@ -44,18 +44,18 @@ def test_groups_are_looked_for_with_the_chosen_settings(qtbot: QtBot) -> None:
     assert answering.asked == [("groups", 2, 6), ("groups", 1, 6), ("groups", 1, 4)]
     panel.gridsize.setValue(2)
     assert f"{N_SCAN} groups of 4" in panel.grouping.text()
-    assert panel.plot.n_links == 4 * N_SCAN
+    assert [panel.plot.n_links, panel.plot.n_chosen_links] == [4 * N_SCAN, 0]
     session.apply(FrameSelected(3))
     assert panel.grouping.text().startswith("Group of frame 3: members 3, ")
-    assert panel.plot.n_links == 4
+    assert [panel.plot.n_links, panel.plot.n_chosen_links] == [4 * N_SCAN, 4]
     panel.show_groups.setChecked(False)
-    assert panel.plot.n_links == 0
+    assert [panel.plot.n_links, panel.plot.n_chosen_links] == [0, 0]
     assert not panel.grouping.isVisible()
 
 
 def test_offsets_are_told_in_figures_and_with_the_canvas(qtbot: QtBot) -> None:
     _, panel, _ = _panel(qtbot)
-    assert panel.placing.text() == "Offsets [px] · dx mean 0, std 12.2, max 15.0 · dy mean 0, std 8.2, max 10.0"
+    assert panel.placing.text() == "Offsets (mean ± std): dx 0 ± 12.2, max 15.0 · dy 0 ± 8.2, max 10.0 px"
     panel.shows.choose("offsets")
     assert panel.plot.title.endswith("canvas 84 × 94 px")
 

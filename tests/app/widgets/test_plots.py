@@ -70,6 +70,14 @@ def test_the_grid_wants_other_columns_in_another_shape(qtbot: QtBot) -> None:
     assert caught.args == [6]
 
 
+def test_a_grid_of_any_size_is_one_picture(qtbot: QtBot) -> None:
+    grid = _grid(qtbot, 6)
+    few = len(grid.view.graphics.scene().items())
+    grid.set_patches(RNG.random((256, 8, 8), dtype=np.float32), levels=(0.0, 1.0))
+    settle()
+    assert len(grid.view.graphics.scene().items()) == few
+
+
 def _plot(qtbot: QtBot) -> CurvePlot:
     plot = CurvePlot("Loss", x_label="step", y_label="loss", secondary_label="learning rate", log=True)
     show(qtbot, plot)
