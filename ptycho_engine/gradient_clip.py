@@ -35,7 +35,8 @@ class GradientClip:
         if self.factor is not None:
             # The first step has no history: it is measured against itself and passes.
             limit = self.factor * torch.nanmedian(self._norms) if self._count else self.factor * norm
-            self._norms[self._count % WINDOW] = torch.minimum(norm, limit)
+            # Kept as it was, not as clipped: a level that has really changed becomes usual after half a window.
+            self._norms[self._count % WINDOW] = norm
             factor = torch.clamp(limit / (norm + torch.finfo(norm.dtype).tiny), max=1.0)
             torch._foreach_mul_(gradients, factor)
         self._count += 1
