@@ -68,7 +68,7 @@ PARAMS: dict[str, Any] = {
     "positions.provided": True,
     "output_prefix": "",
     "train_data_file_path": "",
-    "test_data_file_path": "/tmp/h2/golden/data/test.npz",
+    "test_data_file_path": None,
     "intensity_scale": 988.2117919921875,
     "_version": "2.0-pytorch",
 }

@@ -14,7 +14,7 @@ SCAN = OUTPUT / "demo_scan.npz"
 BUNDLE = ROOT / "resources" / "demo" / "wts.h5.zip"
 
 SIMULATE = ("--n-scan", "700", "--n", "64", "--n-photons", "1e5", "--object", "cells", "--seed", "7")
-"""The scan that the shipped bundle was trained beside: same kind of object and probe, other positions and seed."""
+"""Another specimen of the kind that the shipped bundle was trained on: one it has never seen."""
 
 
 def has_display() -> bool:
