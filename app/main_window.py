@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QStatusTipEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -175,7 +175,7 @@ class MainWindow(QMainWindow):
             self.job_bar.show_idle(_ended(state.job))
 
     def _show_readout(self, text: str) -> None:
-        self.job_bar.readout.setText(text)
+        self.job_bar.show_value(text)
 
     def show_panel(self, panel_id: str) -> None:
         """Bring a panel to the front and give it the keyboard."""
@@ -277,6 +277,13 @@ class MainWindow(QMainWindow):
             self.showFullScreen()
         else:
             self.showNormal()
+
+    def event(self, event: QEvent) -> bool:  # Qt's name
+        """Show status tips beside the running job: Qt's own way would hide its progress and Cancel."""
+        if isinstance(event, QStatusTipEvent):
+            self.job_bar.show_tip(event.tip())
+            return True
+        return super().event(event)
 
     def changeEvent(self, event: QEvent) -> None:
         """Draw the icons in the colours of a changed palette."""

@@ -17,6 +17,8 @@ class JobBar(QWidget):
         self.device.setTextFormat(Qt.TextFormat.PlainText)
         self.readout = ElidedLabel(parent=self)
         self.readout.setAccessibleName("Value under the pointer")
+        self._value = ""
+        self._tip = ""
         self.title = QLabel(self)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
         self.title.setMaximumWidth(340)
@@ -37,6 +39,19 @@ class JobBar(QWidget):
         for widget in (self.title, self.progress, self.left, self.cancel):
             layout.addWidget(widget)
         self.show_idle("")
+
+    def show_value(self, text: str) -> None:
+        """Show the value under the pointer."""
+        self._value = text
+        self._show_words()
+
+    def show_tip(self, text: str) -> None:
+        """Show what the action under the pointer does, in place of the value; empty takes it away."""
+        self._tip = text
+        self._show_words()
+
+    def _show_words(self) -> None:
+        self.readout.setText(self._tip or self._value)
 
     def show_idle(self, text: str) -> None:
         """Show that nothing runs, and in ``text`` how the last job ended."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStatusTipEvent
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
 
 from app.actions import ACTIONS
 from app.panels.registry import PANELS
@@ -213,3 +213,15 @@ def test_the_first_window_does_not_import_torch(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_status_tip_leaves_progress_and_cancel_in_sight(shown: Shown) -> None:
+    bar = shown.window.job_bar
+    bar.show_value("amplitude 3.4")
+    bar.show_job("Training", 1, 2, "0:10 left", stopping=False)
+    QApplication.sendEvent(shown.window, QStatusTipEvent("Train on the current scan"))
+    assert bar.readout.text() == "Train on the current scan"
+    assert bar.isVisible()
+    assert bar.cancel.isVisible()
+    QApplication.sendEvent(shown.window, QStatusTipEvent(""))
+    assert bar.readout.text() == "amplitude 3.4"
