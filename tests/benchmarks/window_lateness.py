@@ -1,0 +1,95 @@
+"""Measure how late a 5 ms timer of the window fires, idle and while a network trains, and how fast Cancel acts.
+
+``python -m tests.benchmarks.window_lateness SCAN.npz [SECONDS]``, with or without a display.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QCoreApplication, QEventLoop, Qt, QTimer
+from PySide6.QtWidgets import QApplication
+
+from app.application import Application
+from app.state.requests import TrainRequest
+from ptycho_engine.config import TrainConfig
+
+PERIOD_S = 0.005
+
+
+class Lateness:
+    """How much later than its period a precise timer fires [ms]."""
+
+    def __init__(self) -> None:
+        self.late_ms: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(round(PERIOD_S * 1000))
+        self._timer.timeout.connect(self._tick)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.late_ms.append(1000 * max(0.0, now - self._last - PERIOD_S))
+        self._last = now
+
+    def measure(self, seconds: float) -> dict[str, float]:
+        """Let the event loop run and return percentiles of the lateness [ms]."""
+        self.late_ms.clear()
+        self._last = time.perf_counter()
+        self._timer.start()
+        run_loop(seconds)
+        self._timer.stop()
+        values = np.array(self.late_ms)
+        return {f"p{q}": round(float(np.percentile(values, q)), 2) for q in (50, 95, 99)} | {
+            "max": round(float(values.max()), 2)
+        }
+
+
+def run_loop(seconds: float) -> None:
+    """Run the event loop for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    loop.exec()
+
+
+def main(scan: Path, seconds: float) -> int:
+    """Measure and print; return 0."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    pg.setConfigOptions(imageAxisOrder="row-major")
+    qt = QApplication([sys.argv[0]])
+    out = sys.stdout
+    with tempfile.TemporaryDirectory() as folder:
+        application = Application(qt, runs=Path(folder))
+        application.window.resize(1600, 1000)
+        application.window.show()
+        application.controller.open_files([scan])
+        while application.session.state.dataset is None:
+            run_loop(0.1)
+        run_loop(2.0)
+        lateness = Lateness()
+        out.write(f"idle      {lateness.measure(seconds)}\n")
+        request = TrainRequest(TrainConfig(gridsize=1, epochs=1000))
+        application.controller.train(request)
+        while not len(application.session.state.losses.steps):
+            run_loop(0.1)
+        out.write(f"training  {lateness.measure(seconds)}\n")
+        steps = len(application.session.state.losses.steps)
+        asked = time.perf_counter()
+        application.controller.cancel()
+        while application.controller.runner.busy:
+            run_loop(0.01)
+        more = len(application.session.state.losses.steps) - steps
+        out.write(f"cancel    {time.perf_counter() - asked:.2f} s, {more} more steps seen (checkpoint written)\n")
+        application.window.close()
+        application.shut_down()
+    QCoreApplication.sendPostedEvents(None, 0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 10.0))
