@@ -93,6 +93,13 @@ class Application(QObject):
         use_theme(self.qt, theme)
         self.settings.change(theme=theme)
 
+    def open_first_files(self, files: Sequence[Path]) -> None:
+        """Open what was asked for, and the training that was stopped with the window last time."""
+        stopped = self.settings.settings.resume_run
+        if stopped:
+            self.settings.change(resume_run="")
+        self.controller.open_files([*([stopped] if stopped else []), *files])
+
     def _remember_file(self, path: Path) -> None:
         self.settings.put(self.settings.settings.with_recent(path))
         self.window.menus.show_recent(self.settings.settings.recent_files)
@@ -147,13 +154,13 @@ def main(argv: Sequence[str]) -> int:
     hooks.logged.connect(application.log)
     hooks.failed.connect(application.tell_failure)
     hooks.install()
-    signals.asked.connect(application.window.leave)
+    signals.asked.connect(application.window.save_and_leave)
     signals.install()
     if earlier:
         application.tell_failure(crash_failure(earlier))
     application.window.show()
     demo = Demo(application.session, application.controller, application.window) if arguments.demo else None
-    application.controller.open_files(arguments.files)
+    application.open_first_files(arguments.files)
     status = _screenshots(application, arguments.screenshot_dir, demo) if arguments.screenshot_dir else qt.exec()
     application.shut_down()
     signals.remove()

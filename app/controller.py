@@ -36,7 +36,6 @@ class Controller(QObject):
         super().__init__(parent)
         self._session = session
         self._verbs = verbs if verbs is not None else EngineVerbs()
-        self._requests: dict[Path, TrainRequest] = {}
         self.runs_folder = runs_folder
         self.runner = JobRunner(session, self)
 
@@ -114,8 +113,8 @@ class Controller(QObject):
     def resume(self, run_id: str | None = None) -> None:
         """Go on with a training that was stopped or failed, from its checkpoint."""
         state = self._session.state
-        run = state.runs.get(run_id) if run_id is not None else state.run
-        request = self._requests.get(run.path) if run is not None else None
+        key = run_id if run_id is not None else state.run_id
+        request = state.requests.get(key) if key is not None else None
         if request is None:
             self._refuse("train", "There is no stopped training to go on with. Start a new one.")
             return
@@ -149,8 +148,7 @@ class Controller(QObject):
             resume=resume,
             start_from=state.bundle if request.start_from_current else None,
         )
-        if self._compute(Task(job, verb, "compute", keeps_losses=resume)):
-            self._requests[request.run_folder] = request
+        if self._compute(Task(job, verb, "compute", keeps_losses=resume, request=request)):
             self.train_config_used.emit(request.config)
 
     def infer(self, config: InferConfig | None = None) -> None:

@@ -14,28 +14,32 @@ from app.widgets.table import Cell, Table
 from ptycho_engine import __version__
 
 DialogT = TypeVar("DialogT", bound=QDialog)
-OPEN_FILTER = "Scans and bundles (*.npz *.zip *.h5 *.hdf5 *.ckpt);;All files (*)"
+OPEN_FILTER = "Scans, bundles and runs (*.npz *.zip *.h5 *.hdf5 *.ckpt run.json);;All files (*)"
 
 
 def ask_before_closing(
-    parent: QWidget, title: str, stop_and_save: Callable[[], None], stop: Callable[[], None]
+    parent: QWidget, title: str, stop_and_save: Callable[[], None] | None, stop: Callable[[], None]
 ) -> QMessageBox:
-    """Ask what becomes of the running job; the job goes on while the question stands."""
+    """Ask what becomes of the running job; the job goes on while the question stands.
+
+    ``stop_and_save`` is ``None`` for a job that leaves nothing to go on from.
+    """
     box = QMessageBox(parent)
     box.setObjectName("close_question")
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle("A job is running")
     box.setText(f"{title}: this job is still running.")
-    box.setInformativeText(
-        "“Stop and save” keeps a checkpoint of this moment, from which the training can be resumed, "
-        "and the bundle of the best epoch. “Stop” leaves what was saved before."
-    )
-    save = box.addButton("Stop and &save", QMessageBox.ButtonRole.AcceptRole)
+    if stop_and_save is not None:
+        box.setInformativeText(
+            "“Stop and save” keeps a checkpoint of this moment and opens the run again at the next start, ready to be "
+            "resumed. “Stop” ends it; what is in its folder stays."
+        )
+        save = box.addButton("Stop and &save", QMessageBox.ButtonRole.AcceptRole)
+        save.clicked.connect(stop_and_save)
+        box.setDefaultButton(save)
     keep = box.addButton("&Keep running", QMessageBox.ButtonRole.RejectRole)
     end = box.addButton("S&top", QMessageBox.ButtonRole.DestructiveRole)
-    box.setDefaultButton(save)
     box.setEscapeButton(keep)
-    save.clicked.connect(stop_and_save)
     end.clicked.connect(stop)
     return _opened(box)
 

@@ -316,11 +316,19 @@ class MainWindow(QMainWindow):
         if self._question is not None:
             self._question.raise_()
             return
-        self._question = dialogs.ask_before_closing(self, job.title, self.leave, self.leave)
+        save = self.save_and_leave if job.verb == "train" else None
+        self._question = dialogs.ask_before_closing(self, job.title, save, self.leave)
         self._question.finished.connect(self._answered)
 
     def _answered(self) -> None:
         self._question = None
+
+    def save_and_leave(self) -> None:
+        """Leave, and come back to the running training at the next start."""
+        job = self.session.state.job
+        if job is not None and job.busy and job.verb == "train" and job.run_folder is not None:
+            self.settings.change(resume_run=str(job.run_folder))
+        self.leave()
 
     def leave(self) -> None:
         """Stop what runs and close the window when it has ended."""

@@ -32,6 +32,8 @@ class Settings:
     theme: str = "desktop"
     last_folder: str = ""
     """Where files were opened last."""
+    resume_run: str = ""
+    """The folder of a training that was stopped with the window, to be opened again at the next start."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """The training form as it was used last."""
 

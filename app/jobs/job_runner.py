@@ -12,6 +12,7 @@ from app.errors import Failure
 from app.jobs.job_thread import JobEnd, JobEvent, JobThread
 from app.state.app_events import JobBegan, JobCancelling, JobEnded, Logged, NoticeRaised
 from app.state.app_state import JobState, LogEntry, Notice
+from app.state.requests import TrainRequest
 from app.state.session import Session
 
 Verb = Callable[[], Iterator[JobEvent]]
@@ -28,6 +29,8 @@ class Task:
     verb: Verb
     slot: Slot
     keeps_losses: bool = False
+    request: TrainRequest | None = None
+    """The training that this job does."""
     notice_key: str = ""
     """A failure of the same key replaces the notice of an earlier one."""
     when_ended: Callable[[JobEnd], None] | None = None
@@ -116,7 +119,7 @@ class JobRunner(QObject):
         self._threads[task.slot] = thread
         self._tasks[task.job.id] = task
         if task.slot == "compute" or task.slot == "files":
-            self._session.apply(JobBegan(task.job, task.slot, task.keeps_losses))
+            self._session.apply(JobBegan(task.job, task.slot, task.keeps_losses, task.request))
             thread.delivered.connect(self._deliver)
         else:
             thread.delivered.connect(self._apply)
@@ -135,8 +138,9 @@ class JobRunner(QObject):
         self._session.apply(JobEnded(job_id, end.outcome))
         if end.failure is not None:
             self._tell(task, end.failure)
-        elif end.outcome == "stopped" and task.slot == "compute":
-            self._session.apply(Logged(LogEntry("info", f"{task.job.title}: stopped", time.time(), task.job.verb)))
+        elif task.slot == "compute":
+            entry = LogEntry("info", f"{task.job.title}: {end.outcome}", time.time(), task.job.verb)
+            self._session.apply(Logged(entry))
         if task.when_ended is not None:
             task.when_ended(end)
         waiting = self._waiting.get(task.slot)

@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 
 from app.errors import Failure, describe
 from app.jobs.mailbox import Mailbox
+from app.state.app_events import RunOpened
 from app.state.app_state import JobOutcome
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine.events import EngineEvent
@@ -24,7 +25,7 @@ EVENTS_PER_DELIVERY = 500
 SWITCH_INTERVAL_S = 0.5e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
-JobEvent: TypeAlias = EngineEvent | FrameRead | ScanSummarised | GroupsFound
+JobEvent: TypeAlias = EngineEvent | RunOpened | FrameRead | ScanSummarised | GroupsFound
 Verb = Callable[[], Iterator[JobEvent]]
 
 

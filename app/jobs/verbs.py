@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.jobs.run_opener import open_run, run_folder_of
+from app.state.app_events import RunOpened
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.events import BundleLoaded, BundleSaved, DatasetOpened, EngineEvent, FileWritten
@@ -27,8 +29,12 @@ class CanvasExport:
 class EngineVerbs:
     """The engine's verbs as the window uses them; tests put others in their place."""
 
-    def open_file(self, path: Path) -> Iterator[EngineEvent]:
-        """Open a dataset or a bundle, told apart by what the file holds."""
+    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
+        """Open a dataset, a bundle or the folder of a run, told apart by what they hold."""
+        folder = run_folder_of(path)
+        if folder is not None:
+            yield from open_run(folder)
+            return
         if holds_a_bundle(path):
             from ptycho_engine.bundles import read_bundle
 

@@ -4,7 +4,17 @@ import json
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QLabel, QLineEdit, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.display.wording import n_bytes, number, whole
 from app.panels.panel import Panel
@@ -21,7 +31,7 @@ def card_lines(bundle: Bundle) -> list[tuple[str, str]]:
         ("Release family", bundle.era),
         ("Network", f"{model.architecture} · filters × {model.n_filters_scale}"),
         ("Patch side N", f"{model.n} px"),
-        ("Gridsize", f"{model.gridsize} ({model.channels} patterns a group)"),
+        ("Gridsize", f"{model.gridsize} ({model.channels} pattern{'' if model.channels == 1 else 's'} in a group)"),
         ("Parameters", f"{whole(bundle.n_parameters)} in {len(bundle.state)} tensors"),
         ("Intensity scale", f"{number(bundle.intensity_scale, 7)} – {bundle.intensity_scale_origin}"),
         ("Input scale k", number(bundle.input_scale, 6) if bundle.input_scale is not None else "not recorded"),
@@ -58,6 +68,8 @@ def layer_rows(bundle: Bundle) -> list[tuple[Cell, ...]]:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, float):
         return number(value, 8)
     if isinstance(value, (dict, list, tuple)):
@@ -112,11 +124,18 @@ class BundlePanel(Panel):
         above.addWidget(self.heading)
         above.addWidget(self._card)
         above.addStretch(1)
+        # A scroll area gives wrapped lines the height they need, and a small window the choice of what to see.
+        scroll = QScrollArea(self)
+        scroll.setWidget(upper)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         split = QSplitter(Qt.Orientation.Vertical, self)
-        split.addWidget(upper)
+        split.addWidget(scroll)
         split.addWidget(lower)
         split.setStretchFactor(1, 1)
         split.setChildrenCollapsible(False)
+        split.setSizes([300, 300])
         layout = QVBoxLayout(self)
         layout.addWidget(split)
         self.watch(session.documents_changed)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from app.display.wording import whole
 from app.panels.panel import Panel
@@ -54,7 +54,7 @@ def entries(state: AppState) -> list[Entry]:
     for key, run in state.runs.items():
         shown = run.state if run.state != "running" else "running"
         tip = f"{run.path}\n{_facts(run)}"
-        resumable = run.verb == "train" and run.state in ("stopped", "failed")
+        resumable = key in state.requests and run.state in ("stopped", "failed")
         current = key == state.run_id
         lines.append(Entry("Runs", key, run.path.name, _facts(run), shown, current, tip, run.path, resumable))
     for key, canvas in state.canvases.items():
@@ -91,19 +91,11 @@ class ExplorerPanel(Panel):
         super().__init__(session, parent)
         self.tree = QTreeWidget(self)
         self.tree.setAccessibleName("Open documents")
-        self.tree.setColumnCount(2)
+        self.tree.setColumnCount(1)
         self.tree.setHeaderHidden(True)
         self.tree.setUniformRowHeights(True)
         self.tree.setIndentation(14)
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        header = self.tree.header()
-        header.setMinimumSectionSize(60)
-        # The name says what a thing is; it is the facts that give way where the dock is narrow.
-        header.setMaximumSectionSize(160)
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.tree.customContextMenuRequested.connect(self._open_menu)
         self.tree.itemActivated.connect(self._activate)
@@ -127,8 +119,7 @@ class ExplorerPanel(Panel):
             if self._entries.get(key) != entry:
                 self._show(entry)
         for name, group in self._groups.items():
-            group.setText(1, "" if group.childCount() else NOTHING[name])
-            group.setForeground(1, self.palette().placeholderText())
+            group.setText(0, name if group.childCount() else f"{name}   {NOTHING[name]}")
 
     def _show(self, entry: Entry) -> None:
         item = self._items.get(entry.key)
@@ -136,11 +127,9 @@ class ExplorerPanel(Panel):
             item = QTreeWidgetItem(self._groups[entry.group])
             item.setData(0, KEY, entry.key)
             self._items[entry.key] = item
-        item.setText(0, entry.name)
-        item.setText(1, entry.facts)
+        item.setText(0, f"{entry.name}   {entry.facts}")
         item.setIcon(0, icon(entry.icon))
-        for column in (0, 1):
-            item.setToolTip(column, entry.tool_tip + ("\n(current)" if entry.current else ""))
+        item.setToolTip(0, entry.tool_tip + ("\n(current)" if entry.current else ""))
         font = item.font(0)
         font.setBold(entry.current)
         item.setFont(0, font)

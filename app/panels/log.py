@@ -4,7 +4,7 @@ import time
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QApplication, QComboBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from app.display.exports import Export, with_suffix
 from app.panels.panel import Panel
@@ -15,8 +15,8 @@ from app.widgets.table import Cell, Table
 
 COLOURS = {"warning": "#c98a1b", "error": "#d9534f"}
 LEVELS = {
-    "All messages": ("info", "warning", "error"),
-    "Warnings and errors": ("warning", "error"),
+    "All": ("info", "warning", "error"),
+    "Warnings": ("warning", "error"),
     "Errors": ("error",),
 }
 
@@ -51,9 +51,10 @@ class LogPanel(Panel):
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText("Filter")
         self.filter.setClearButtonEnabled(True)
-        self.copy_button = QPushButton("Copy", self)
+        self.filter.setMinimumWidth(90)
+        self.copy_button = _small_button("Copy", self)
         self.copy_button.setToolTip("Copy the selected messages, or all that are shown")
-        self.save_button = QPushButton("Save…", self)
+        self.save_button = _small_button("Save…", self)
         self.save_button.setToolTip("Save all messages as text")
         self.table = Table("Messages", ("time", "level", "source", "message"), stretch=3, parent=self)
         self._shown: tuple[LogEntry, ...] = ()
@@ -123,6 +124,12 @@ class LogPanel(Panel):
             for entry in self.session.state.log
         ]
         self.export_asked.emit(Export(with_suffix(path, ".txt"), ("\n".join(lines) + "\n").encode()))
+
+
+def _small_button(text: str, parent: QWidget) -> QToolButton:
+    button = QToolButton(parent)
+    button.setText(text)
+    return button
 
 
 def _line(entry: LogEntry) -> str:

@@ -1,14 +1,13 @@
 """The loss curves of a training, and its figures."""
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.display.wording import duration, number
 from app.panels.panel import Panel
 from app.state.app_state import AppState
 from app.state.session import Session
 from app.widgets.curve_plot import CurvePlot
-from app.widgets.elided_label import ElidedLabel
 
 
 def headline(state: AppState) -> str:
@@ -19,9 +18,9 @@ def headline(state: AppState) -> str:
         return "No training yet"
     parts = []
     job = state.job
-    if job is not None and job.verb == "train" and job.n_epochs:
-        parts.append(f"epoch {min(job.epoch + 1, job.n_epochs)}/{job.n_epochs}")
-        parts.append(f"step {job.n_done}/{job.n_total}")
+    training = job if job is not None and job.verb == "train" else None
+    epoch = int(losses.steps.last("epoch") or 0) + 1
+    parts.append(f"epoch {epoch}/{training.n_epochs}" if training is not None else f"epoch {epoch}")
     parts.append(f"loss {number(loss)}")
     validation = losses.epochs.last("validation")
     if validation is not None and validation == validation:
@@ -29,8 +28,8 @@ def headline(state: AppState) -> str:
     parts.append(f"rate {number(losses.steps.last('learning_rate'), 3)}")
     parts.append(f"gradient {number(losses.steps.last('gradient_norm'), 3)}")
     parts.append(f"{number(losses.steps.last('patches_per_s'), 3)} patches/s")
-    if job is not None and job.busy and job.seconds_left is not None:
-        parts.append(f"{duration(job.seconds_left)} left")
+    if training is not None and training.busy and training.seconds_left is not None:
+        parts.append(f"{duration(training.seconds_left)} left")
     return " · ".join(parts)
 
 
@@ -46,7 +45,9 @@ class LossPanel(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.figures = ElidedLabel(parent=self)
+        self.figures = QLabel(self)
+        self.figures.setWordWrap(True)
+        self.figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.plot = CurvePlot(
             "Loss", x_label="step", y_label="loss", secondary_label="learning rate", log=True, parent=self
         )

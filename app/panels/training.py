@@ -63,7 +63,9 @@ def why_not_resume(state: AppState) -> str:
     if run is None or run.verb != "train":
         return "No training was stopped."
     if run.state not in ("stopped", "failed"):
-        return "The last training is complete."
+        return "This training is complete."
+    if state.run_id not in state.requests:
+        return "The scan of this training is not open."
     return ""
 
 

@@ -1,10 +1,13 @@
 """What happens in the window itself, beside the events of the engine."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
+from app.state.requests import TrainRequest
+from ptycho_engine.documents import RunRecord
+from ptycho_engine.events import Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,18 @@ class JobBegan:
     lane: Lane = "compute"
     keeps_losses: bool = False
     """A resumed training goes on with the curves that are there."""
+    request: TrainRequest | None = None
+    """The training, so that it can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOpened:
+    """The folder of an earlier run was opened."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    run: RunRecord
+    request: TrainRequest | None = None
+    """Its training, if it can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,7 @@ class Logged:
 
 AppEvent: TypeAlias = (
     JobBegan
+    | RunOpened
     | JobCancelling
     | JobEnded
     | DocumentChosen

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from app.state.growing import GrowingTable
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
+from app.state.requests import TrainRequest
 from ptycho_engine import events as engine
 from ptycho_engine.documents import (
     Bundle,
@@ -101,6 +102,8 @@ class AppState:
     datasets: Mapping[str, Dataset] = field(default_factory=_nothing)
     bundles: Mapping[str, Bundle] = field(default_factory=_nothing)
     runs: Mapping[str, RunRecord] = field(default_factory=_nothing)
+    requests: Mapping[str, TrainRequest] = field(default_factory=_nothing)
+    """The trainings among ``runs`` that can be resumed, or could if they were stopped."""
     canvases: Mapping[str, Canvas] = field(default_factory=_nothing)
     dataset_id: str | None = None
     """The current dataset; likewise the three below."""

@@ -16,6 +16,7 @@ from app.state.app_events import (
     Logged,
     NoticeClosed,
     NoticeRaised,
+    RunOpened,
 )
 from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
@@ -84,6 +85,8 @@ def _reduce_app(state: AppState, event: AppEvent) -> AppState:
     match event:
         case JobBegan():
             return _begin(state, event)
+        case RunOpened():
+            return _open_run(state, event)
         case JobCancelling():
             return _change_job(state, event.job_id, lambda job: replace(job, state="cancelling"))
         case JobEnded():
@@ -119,6 +122,9 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
     if event.lane == "files":
         return replace(state, file_job=job)
     state = replace(state, job=job, diagnoses=())
+    key = run_id(job.run_folder)
+    if event.request is not None and key is not None:
+        state = replace(state, requests=_with(state.requests, key, event.request))
     if job.verb == "train":
         losses = state.losses if event.keeps_losses else Losses()
         return replace(state, losses=losses, stats=(), preview=None, preview_dataset_id=None)
@@ -133,6 +139,15 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
             canvas_done=0,
         )
     return state
+
+
+def _open_run(state: AppState, event: RunOpened) -> AppState:
+    key = run_id(event.run.path)
+    if key is None or (state.busy and state.job is not None and key == run_id(state.job.run_folder)):
+        # It runs in this very window, which knows more about it than its folder.
+        return state
+    requests = _without(state.requests, key) if event.request is None else _with(state.requests, key, event.request)
+    return replace(state, runs=_with(state.runs, key, event.run), run_id=key, requests=requests)
 
 
 def _end(state: AppState, event: JobEnded) -> AppState:
@@ -314,7 +329,8 @@ def _close(state: AppState, key: str) -> AppState:
         )
     if key in state.runs:
         runs = _without(state.runs, key)
-        return replace(state, runs=runs, run_id=_newest(runs) if key == state.run_id else state.run_id)
+        state = replace(state, runs=runs, requests=_without(state.requests, key))
+        return replace(state, run_id=_newest(runs)) if key == state.run_id else state
     if key in state.canvases:
         closed = replace(
             state, canvases=_without(state.canvases, key), canvas_metrics=_without(state.canvas_metrics, key)

@@ -11,7 +11,17 @@ from app.state.reduce import reduce
 from ptycho_engine.events import EngineEvent
 
 SLICES: dict[str, tuple[str, ...]] = {
-    "documents_changed": ("datasets", "bundles", "runs", "canvases", "dataset_id", "bundle_id", "run_id", "canvas_id"),
+    "documents_changed": (
+        "datasets",
+        "bundles",
+        "runs",
+        "requests",
+        "canvases",
+        "dataset_id",
+        "bundle_id",
+        "run_id",
+        "canvas_id",
+    ),
     "job_changed": ("job", "file_job"),
     "preview_changed": ("preview",),
     "canvas_changed": ("canvas", "metrics", "canvas_done", "canvas_total", "canvas_dataset_id"),

@@ -13,10 +13,13 @@ from app.state.session import Session
 from tests.app.window import Shown
 
 
-def _alive(kind: type) -> list[object]:
+def _alive() -> tuple[list[QThread], list[QTimer]]:
+    """Return the threads that run and the timers that tick."""
     # By type, not isinstance: asking some libraries' lazy objects for their class warns or imports.
-    found = [item for item in gc.get_objects() if issubclass(type(item), kind)]
-    return [item for item in found if shiboken6.isValid(item)]
+    found = [item for item in gc.get_objects() if issubclass(type(item), (QThread, QTimer))]
+    valid = [item for item in found if shiboken6.isValid(item)]
+    threads = [item for item in valid if isinstance(item, QThread) and item.isRunning()]
+    return threads, [item for item in valid if isinstance(item, QTimer) and item.isActive()]
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +29,7 @@ def _nothing_left_running() -> Iterator[None]:
     if QCoreApplication.instance() is not None:
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         QCoreApplication.processEvents()
-    threads = [item for item in _alive(QThread) if isinstance(item, QThread) and item.isRunning()]
-    timers = [item for item in _alive(QTimer) if isinstance(item, QTimer) and item.isActive()]
+    threads, timers = _alive()
     for thread in threads:
         thread.wait(2000)
     for timer in timers:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.jobs.verbs import CanvasExport, EngineVerbs
+from app.state.app_events import RunOpened
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.config import InferConfig, TrainConfig
@@ -39,7 +40,7 @@ class FakeVerbs(EngineVerbs):
         self.calls: list[tuple[str, Any]] = []
         self.saved_at_stop = False
 
-    def open_file(self, path: Path) -> Iterator[EngineEvent]:
+    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
         self.calls.append(("open", path))
         if "bad" in path.name:
             raise BundleError("this is neither a scan nor a bundle", "Choose another file.", file=path)
@@ -78,6 +79,9 @@ class FakeVerbs(EngineVerbs):
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         self.calls.append(("infer", (dataset, bundle, config)))
         yield events.JobStarted("infer", "CPU · 1 thread", 10, "patches")
+        if self.pausing:
+            self.paused.set()
+            assert self.go_on.wait(10)
         yield canvas_updated(5)
         yield events.InferenceCompleted(make_canvas(), None, None, 1.0, 10.0)
 

@@ -138,10 +138,32 @@ def test_closing_while_a_job_runs_asks(shown: Shown, answer: str, ends: bool) ->
         assert shown.verbs.saved_at_stop
         assert shown.state.run is not None
         assert shown.state.run.state == "stopped"
+        kept = str(shown.state.run.path) if "save" in answer else ""
+        assert SettingsStore().settings.resume_run == kept
     else:
         assert shown.window.isVisible()
         assert shown.state.run is not None
         assert shown.state.run.state == "completed"
+
+
+def test_the_training_stopped_with_the_window_is_opened_at_the_next_start(shown: Shown) -> None:
+    shown.application.settings.change(resume_run="/nowhere/run")
+    shown.application.open_first_files([SCAN])
+    shown.settle()
+    assert [path for _, path in shown.verbs.calls] == [Path("/nowhere/run"), SCAN]
+    assert SettingsStore().settings.resume_run == ""
+
+
+def test_an_inference_leaves_nothing_to_save(shown: Shown) -> None:
+    shown.open(SCAN, BUNDLE)
+    shown.verbs.pausing = True
+    shown.window.actions_by_id["infer"].trigger()
+    assert shown.verbs.paused.wait(5)
+    shown.window.close()
+    question = shown.window.findChild(QMessageBox, "close_question")
+    assert isinstance(question, QMessageBox)
+    assert sorted(button.text() for button in question.buttons()) == ["&Keep running", "S&top"]
+    question.reject()
 
 
 def test_a_layout_is_remembered_as_it_was_left(shown: Shown) -> None:

@@ -8,9 +8,11 @@ import pytest
 from app.state import app_events as app
 from app.state.app_state import AppState, JobState, LogEntry, Notice
 from app.state.reduce import LOG_LIMIT, reduce
+from app.state.requests import TrainRequest
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
-from ptycho_engine.documents import Diagnosis, LossHistory, ReconstructionMetrics
+from ptycho_engine.config import TrainConfig
+from ptycho_engine.documents import Diagnosis, LossHistory, ReconstructionMetrics, RunRecord
 from tests.app.samples import (
     canvas_updated,
     epoch_done,
@@ -162,3 +164,21 @@ def test_reduce_leaves_the_state_before_untouched(key: str) -> None:
     after(app.DocumentClosed(key), TRAIN, STARTED, start=before)
     assert list(before.datasets) == ["dataset:/nowhere/scan.npz"]
     assert before.job is None
+
+
+def test_an_opened_run_is_listed_with_its_training() -> None:
+    record = RunRecord(Path("/runs/a"), "train", "stopped", 1, 3)
+    request = TrainRequest(TrainConfig(epochs=3), "dataset:/nowhere/scan.npz", None, Path("/runs/a"))
+    state = after(app.RunOpened(record, request))
+    assert state.run is record
+    assert state.requests == {"run:/runs/a": request}
+    assert after(app.RunOpened(record), start=state).requests == {}
+    assert after(app.DocumentClosed("run:/runs/a"), start=state).requests == {}
+
+
+def test_a_run_of_this_window_is_not_replaced_by_what_its_folder_says() -> None:
+    job = JobState("train-1", "train", "Training", run_folder=Path("/runs/a"))
+    request = TrainRequest(TrainConfig(), None, None, Path("/runs/a"))
+    running = after(app.JobBegan(job, request=request), STARTED)
+    assert after(app.RunOpened(RunRecord(Path("/runs/a"), "train", "stopped")), start=running) is running
+    assert running.requests == {"run:/runs/a": request}
