@@ -10,6 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
+from app.collector import Collector
 from app.controller import Controller
 from app.crash_report import CrashFile, Hooks, crash_failure
 from app.demo import Demo
@@ -159,10 +160,13 @@ def main(argv: Sequence[str]) -> int:
     if earlier:
         application.tell_failure(crash_failure(earlier))
     application.window.show()
+    collector = Collector()
+    application.controller.runner.idle.connect(collector.collect_all)
     demo = Demo(application.session, application.controller, application.window) if arguments.demo else None
     application.open_first_files(arguments.files)
     status = _screenshots(application, arguments.screenshot_dir, demo) if arguments.screenshot_dir else qt.exec()
     application.shut_down()
+    collector.stop()
     signals.remove()
     hooks.remove()
     crash_file.close()

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.main_window import MainWindow
 
-QUIET_MS = 400
+QUIET_MS = 150
 """Nothing may have run for so long: a result may start the next job, and panels read what they show."""
 
 

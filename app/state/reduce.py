@@ -219,7 +219,8 @@ def _with_job(state: AppState, lane: Lane, job: JobState | None, event: _Progres
     key = run_id(job.run_folder)
     if isinstance(event, engine.JobStarted) and key is not None and job.run_folder is not None:
         run = state.runs.get(key) or RunRecord(job.run_folder, job.verb, "running")
-        return replace(state, runs=_with(state.runs, key, replace(run, state="running")), run_id=key)
+        run = replace(run, state="running", n_epochs=job.n_epochs or run.n_epochs)
+        return replace(state, runs=_with(state.runs, key, run), run_id=key)
     checkpoint = event.path if isinstance(event, engine.CheckpointSaved) else None
 
     def advanced(run: RunRecord) -> RunRecord:

@@ -1,0 +1,217 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QLabel
+from pytestqt.qtbot import QtBot
+
+from app.panels.bundle import BundlePanel
+from app.panels.explorer import ExplorerPanel
+from app.panels.log import LogPanel
+from app.panels.loss import LossPanel, headline
+from app.panels.training import TrainingPanel
+from app.state import app_events as app
+from app.state.app_state import JobState
+from app.state.reduce import LOG_LIMIT
+from app.state.requests import TrainRequest
+from app.state.session import Session
+from ptycho_engine import events
+from ptycho_engine.config import TrainConfig
+from ptycho_engine.documents import RunRecord
+from tests.app.samples import epoch_done, loss_measured, make_bundle, make_dataset, step_done
+
+FOLDER = Path("/runs/2026-11-24-scan")
+JOB = JobState("train-1", "train", "Training", dataset_id="dataset:/nowhere/scan.npz", run_folder=FOLDER, n_epochs=2)
+REQUEST = TrainRequest(TrainConfig(), "dataset:/nowhere/scan.npz", None, FOLDER)
+STARTED = events.JobStarted("train", "CPU · 1 thread", 20, "steps", FOLDER)
+
+
+@pytest.fixture
+def session(qapp: QApplication) -> Session:
+    return Session()
+
+
+def lines(panel: ExplorerPanel) -> list[str]:
+    found = []
+    for row in range(panel.tree.topLevelItemCount()):
+        group = panel.tree.topLevelItem(row)
+        assert group is not None
+        found.append(group.text(0))
+        for line in range(group.childCount()):
+            item = group.child(line)
+            assert item is not None
+            found.append(item.text(0))
+    return found
+
+
+def test_the_explorer_lists_what_is_open(qtbot: QtBot, session: Session) -> None:
+    panel = ExplorerPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    assert lines(panel) == ["Datasets   none open", "Bundles   none open", "Runs   none yet"]
+    session.apply(events.DatasetOpened(make_dataset("one")), events.DatasetOpened(make_dataset("two")))
+    session.apply(events.BundleLoaded(make_bundle()), app.JobBegan(JOB, request=REQUEST), STARTED, step_done(5, 20))
+    assert lines(panel) == [
+        *("Datasets", "one   6 × 64 × 64", "two   6 × 64 × 64"),
+        *("Bundles", "net   2026-07 · N 64 · g 1"),
+        *("Runs", f"{FOLDER.name}   epoch 1/2 · running"),
+    ]
+    session.apply(app.DocumentClosed("dataset:/nowhere/one.npz"))
+    assert "one   6 × 64 × 64" not in lines(panel)
+
+
+def test_the_explorer_asks_and_does_nothing_itself(qtbot: QtBot, session: Session) -> None:
+    panel = ExplorerPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.apply(events.DatasetOpened(make_dataset("one")), events.DatasetOpened(make_dataset("two")))
+    asked: list[tuple[str, object]] = []
+    panel.document_asked.connect(lambda key: asked.append(("current", key)))
+    panel.close_asked.connect(lambda key: asked.append(("close", key)))
+    panel.reveal_asked.connect(lambda path: asked.append(("reveal", path)))
+    item = panel._items["dataset:/nowhere/one.npz"]
+    panel.tree.itemActivated.emit(item, 0)
+    panel.tree.setCurrentItem(item)
+    qtbot.keyClick(panel.tree, Qt.Key.Key_Delete)  # type: ignore[no-untyped-call]
+    actions = {action.text(): action for action in panel.menu_for("dataset:/nowhere/one.npz").actions()}
+    actions["Reveal in &folder"].trigger()
+    assert asked == [
+        ("current", "dataset:/nowhere/one.npz"),
+        ("close", "dataset:/nowhere/one.npz"),
+        ("reveal", Path("/nowhere/one.npz")),
+    ]
+    assert len(session.state.datasets) == 2
+
+
+def test_only_a_stopped_training_can_be_resumed_from_the_explorer(qtbot: QtBot, session: Session) -> None:
+    panel = ExplorerPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.apply(app.RunOpened(RunRecord(FOLDER, "train", "stopped"), REQUEST))
+    key = f"run:{FOLDER}"
+    assert "&Resume training" in [action.text() for action in panel.menu_for(key).actions()]
+    session.apply(app.RunOpened(RunRecord(FOLDER, "train", "completed"), REQUEST))
+    assert "&Resume training" not in [action.text() for action in panel.menu_for(key).actions()]
+
+
+def test_the_training_panel_asks_for_what_is_filled_in(qtbot: QtBot, session: Session) -> None:
+    panel = TrainingPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    assert not panel.start_button.isEnabled()
+    assert "Open a scan" in panel.reason.text()
+    session.apply(events.DatasetOpened(make_dataset("test")), events.DatasetOpened(make_dataset("one")))
+    assert panel.scan.text() == "one"
+    asked: list[TrainRequest] = []
+    panel.train_asked.connect(asked.append)
+    panel.start_button.click()
+    assert asked == [TrainRequest(TrainConfig(), "dataset:/nowhere/one.npz")]
+    panel.show_config({"epochs": 4})
+    panel.test_scan.setCurrentText("test")
+    panel.folder.setText("/runs/mine")
+    panel.start_button.click()
+    assert asked[1] == TrainRequest(
+        TrainConfig(epochs=4), "dataset:/nowhere/one.npz", "dataset:/nowhere/test.npz", Path("/runs/mine")
+    )
+
+
+def test_the_training_panel_says_why_a_button_is_off(qtbot: QtBot, session: Session) -> None:
+    panel = TrainingPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.apply(events.DatasetOpened(make_dataset()))
+    assert panel.resume_button.toolTip() == "No training was stopped."
+    session.apply(app.JobBegan(JOB, request=REQUEST), STARTED)
+    assert panel.start_button.toolTip() == "Another job is running."
+    assert panel.stop_button.isEnabled()
+    session.apply(app.JobCancelling("train-1"))
+    assert panel.stop_button.text() == "Stopping…"
+    session.apply(app.JobEnded("train-1", "stopped"))
+    assert panel.resume_button.isEnabled()
+    panel.form.editors["learning_rate"].setText("fast")  # type: ignore[union-attr]
+    assert not panel.start_button.isEnabled()
+    assert "Learning rate" in panel.start_button.toolTip()
+
+
+def test_a_test_scan_stays_chosen_while_others_come_and_go(qtbot: QtBot, session: Session) -> None:
+    panel = TrainingPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.apply(events.DatasetOpened(make_dataset("test")), events.DatasetOpened(make_dataset("one")))
+    panel.test_scan.setCurrentText("test")
+    session.apply(events.BundleLoaded(make_bundle()))
+    assert panel.test_scan.currentText() == "test"
+    session.apply(app.DocumentChosen("dataset:/nowhere/test.npz"))
+    assert panel.test_scan.currentText() == "none"
+
+
+def test_the_loss_panel_draws_all_curves_there_are(qtbot: QtBot, session: Session) -> None:
+    panel = LossPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    assert panel.figures.text() == "No training yet"
+    assert not list(panel.plot.series_names)
+    session.apply(app.JobBegan(JOB), STARTED, loss_measured(0, 4.0), loss_measured(1, 2.0), step_done(2, 20))
+    assert list(panel.plot.series_names) == ["training, each step"]
+    assert panel.figures.text() == ("epoch 1/2 · loss 2 · rate 0.001 · gradient 0.5 · 120 patches/s · 0:01 left")
+    session.apply(epoch_done(0, validation=1.25))
+    panel.rate.click()
+    assert set(panel.plot.series_names) == {"training, each step", "training, epoch", "validation", "learning rate"}
+    assert "validation 1.25" in headline(session.state)
+    session.apply(app.JobEnded("train-1", "completed"), app.JobBegan(replace(JOB, id="infer-2", verb="infer")))
+    assert "loss 2" in headline(session.state)
+    session.apply(app.JobEnded("infer-2", "completed"), app.JobBegan(replace(JOB, id="train-3")))
+    assert not list(panel.plot.series_names)
+
+
+def test_the_bundle_panel_says_where_the_scale_comes_from(qtbot: QtBot, session: Session) -> None:
+    panel = BundlePanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    assert "No bundle is open" in panel.heading.text()
+    session.apply(events.BundleLoaded(make_bundle()))
+    texts = [label.text() for label in panel.findChildren(QLabel)]
+    assert "988.21 – sqrt(n_photons)/(N/2) with n_photons = 1e9" in texts
+    assert "40 in 2 tensors" in texts
+    assert ("model.autoencoder.encoder.blocks.0.conv.weight", "4 × 1 × 3 × 3", "float32", "36") in (
+        panel.layers.shown_rows()
+    )
+    panel.search.setText("bias")
+    assert len(panel.layers.shown_rows()) == 1
+    assert panel.parameters.shown_rows() == []
+    session.apply(app.DocumentClosed("bundle:/nowhere/net.h5.zip"))
+    assert "No bundle is open" in panel.heading.text()
+    assert panel.layers.shown_rows() == []
+
+
+def test_the_log_follows_filters_copies_and_saves(qtbot: QtBot, session: Session) -> None:
+    panel = LogPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.apply(events.MessageLogged("info", "all is well"), events.MessageLogged("error", "the disk is full"))
+    assert [row[3] for row in panel.table.shown_rows()] == ["all is well", "the disk is full"]
+    panel.level.setCurrentText("Errors")
+    session.apply(events.MessageLogged("info", "hidden"), events.MessageLogged("error", "again"))
+    assert [row[3] for row in panel.table.shown_rows()] == ["the disk is full", "again"]
+    panel.filter.setText("disk")
+    panel.copy_button.click()
+    assert QApplication.clipboard().text().endswith("\terror\t\tthe disk is full")
+    with qtbot.waitSignal(panel.export_asked) as asked:
+        panel._save("/tmp/log")
+    (saved,) = asked.args or []
+    assert saved.path == Path("/tmp/log.txt")
+    assert len(saved.content.splitlines()) == 4
+
+
+def test_the_log_stays_bounded_and_survives_a_flood(qtbot: QtBot, session: Session) -> None:
+    panel = LogPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    for start in range(0, 3 * LOG_LIMIT, LOG_LIMIT // 2):
+        session.apply(*[events.MessageLogged("info", str(start + number)) for number in range(LOG_LIMIT // 2)])
+    panel.hide()
+    session.apply(*[events.MessageLogged("info", f"flood {number}") for number in range(LOG_LIMIT + 5)])
+    panel.show()
+    shown = [row[3] for row in panel.table.shown_rows()]
+    assert (len(shown), shown[0], shown[-1]) == (LOG_LIMIT, "flood 5", f"flood {LOG_LIMIT + 4}")
