@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget
@@ -54,6 +55,7 @@ class Arrangement:
         self._panels = panels
         self._docks = docks
         self._settings = settings
+        self._sizes_pending = False
         self.layout_id = settings.settings.layout if settings.settings.layout in LAYOUTS else "train"
 
     def use(self, name: str) -> None:
@@ -82,6 +84,15 @@ class Arrangement:
         geometry = _packed(self._window.saveGeometry())
         self._settings.change(geometry=geometry, docks=docks, tabs=tabs, layout=self.layout_id)
 
+    def shown(self) -> None:
+        """Give the docks their sizes once the window has its own: before, Qt takes them as hints at most."""
+        if self._sizes_pending:
+            self._sizes_pending = False
+            layout = self._window.layout()
+            if layout is not None:
+                layout.activate()
+            self._size_docks()
+
     def reset(self) -> None:
         """Put the panels of this layout back to where they were before anybody moved one."""
         self._place_docks()
@@ -101,26 +112,34 @@ class Arrangement:
 
     def _place_docks(self) -> None:
         layout = LAYOUTS[self.layout_id]
-        shown: dict[str, list[QDockWidget]] = {area: [] for area in AREAS}
         for spec in self._specs:
             dock = self._docks.get(spec.panel_id)
             if dock is None:
                 continue
             dock.setFloating(False)
             self._window.addDockWidget(AREAS[spec.area], dock)
-            visible = spec.panel_id not in layout.hidden
-            dock.setVisible(visible)
-            if visible:
-                shown[spec.area].append(dock)
-        for dock, neighbour in zip(shown["bottom"], shown["bottom"][1:], strict=False):
+            dock.setVisible(spec.panel_id not in layout.hidden)
+        bottom = self._docks_of("bottom")
+        for dock, neighbour in pairwise(bottom):
             self._window.splitDockWidget(dock, neighbour, _SIDEWAYS)
-        shares = [3 if number == 0 else 2 for number in range(len(shown["bottom"]))]
-        self._window.resizeDocks(shown["bottom"], [200 * share for share in shares], _SIDEWAYS)
-        for area, width in zip(("left", "right"), layout.widths, strict=True):
-            self._window.resizeDocks(shown[area][:1], [width], _SIDEWAYS)
-        if len(shown["left"]) > 1:
-            self._window.resizeDocks(shown["left"][:2], [170, 500], _UP)
-        self._window.resizeDocks(shown["bottom"][:1], [BOTTOM_HEIGHT_PX], _UP)
+        self._size_docks()
+        self._sizes_pending = not self._window.isVisible()
+
+    def _docks_of(self, area: str) -> list[QDockWidget]:
+        hidden = LAYOUTS[self.layout_id].hidden
+        named = [spec.panel_id for spec in self._specs if spec.area == area and spec.panel_id not in hidden]
+        return [self._docks[panel_id] for panel_id in named]
+
+    def _size_docks(self) -> None:
+        left, right, bottom = (self._docks_of(area) for area in ("left", "right", "bottom"))
+        shares = [600 if number == 0 else 400 for number in range(len(bottom))]
+        self._window.resizeDocks(bottom, shares, _SIDEWAYS)
+        for docks, width in zip((left, right), LAYOUTS[self.layout_id].widths, strict=True):
+            self._window.resizeDocks(docks[:1], [width], _SIDEWAYS)
+        self._window.resizeDocks(bottom[:1], [BOTTOM_HEIGHT_PX], _UP)
+        if len(left) > 1:
+            # As little as shows some documents; the form below has more to say.
+            self._window.resizeDocks(left[:2], [160, self._window.height() - 160], _UP)
 
 
 def _packed(content: QByteArray) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QStatusTipEvent
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent, QStatusTipEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -284,6 +284,11 @@ class MainWindow(QMainWindow):
             self.job_bar.show_tip(event.tip())
             return True
         return super().event(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Size the docks when the window has its size."""
+        super().showEvent(event)
+        self.arrangement.shown()
 
     def changeEvent(self, event: QEvent) -> None:
         """Draw the icons in the colours of a changed palette."""

@@ -53,7 +53,7 @@ def entries(state: AppState) -> list[Entry]:
         lines.append(Entry("Bundles", key, bundle.name, facts, "bundle", key == state.bundle_id, tip, bundle.path))
     for key, run in state.runs.items():
         shown = run.state if run.state != "running" else "running"
-        tip = f"{run.path}\n{_facts(run)}"
+        tip = f"{run.path}\n{_state_words(run)}"
         resumable = key in state.requests and run.state in ("stopped", "failed")
         current = key == state.run_id
         lines.append(Entry("Runs", key, run.path.name, _facts(run), shown, current, tip, run.path, resumable))
@@ -67,8 +67,16 @@ def entries(state: AppState) -> list[Entry]:
 
 
 def _facts(run: RunRecord) -> str:
-    epoch = f"epoch {min(run.epoch + 1, run.n_epochs)}/{run.n_epochs} · " if run.n_epochs else ""
-    return f"{epoch}{run.state}"
+    """Return little: the icon tells the state, and names of runs are long."""
+    return f"{_epoch(run)}/{run.n_epochs}" if run.n_epochs else run.state
+
+
+def _state_words(run: RunRecord) -> str:
+    return f"epoch {_epoch(run)} of {run.n_epochs}, {run.state}" if run.n_epochs else run.state
+
+
+def _epoch(run: RunRecord) -> int:
+    return min(run.epoch + 1, run.n_epochs)
 
 
 class ExplorerPanel(Panel):

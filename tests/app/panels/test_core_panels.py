@@ -55,7 +55,7 @@ def test_the_explorer_lists_what_is_open(qtbot: QtBot, session: Session) -> None
     assert lines(panel) == [
         *("Datasets", "one   6 × 64 × 64", "two   6 × 64 × 64"),
         *("Bundles", "net   2026-07 · N 64 · g 1"),
-        *("Runs", f"{FOLDER.name}   epoch 1/2 · running"),
+        *("Runs", f"{FOLDER.name}   1/2"),
     ]
     session.apply(app.DocumentClosed("dataset:/nowhere/one.npz"))
     assert "one   6 × 64 × 64" not in lines(panel)
