@@ -151,6 +151,6 @@ class JobRunner(QObject):
 
     def _tell(self, task: Task, failure: Failure) -> None:
         key = task.notice_key or task.job.verb
-        entry = LogEntry("error", f"{task.job.title}: {failure.message}", time.time(), task.job.verb)
+        entry = LogEntry("error", failure.message, time.time(), task.job.verb)
         notice = Notice(key, "error", failure.message, failure.details)
         self._session.apply(Logged(entry), NoticeRaised(notice))

@@ -53,3 +53,14 @@ def test_the_text_of_every_level_can_be_read() -> None:
     for ground, text in COLOURS.values():
         light, dark = sorted((luminance(ground), luminance(text)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_a_long_message_is_shown_whole(qtbot: QtBot) -> None:
+    bar = NoticeBar()
+    qtbot.addWidget(bar)
+    bar.resize(400, 20)
+    bar.show_notices([NoticeText("a", "error", "one clear sentence that takes several lines " * 5)])
+    bar.show()
+    bar.resize(400, bar.heightForWidth(400))
+    (label,) = (label for label in bar.findChildren(QLabel) if label.text().startswith("one clear"))
+    assert label.height() >= label.heightForWidth(label.width()) > 2 * label.fontMetrics().height()
