@@ -1,6 +1,6 @@
 """The loss curves of a training, and its figures."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.display.wording import duration, number
@@ -33,6 +33,10 @@ def headline(state: AppState) -> str:
     return " · ".join(parts)
 
 
+REST_MS = 1000
+"""Shortest time between two paintings of growing curves."""
+
+
 class LossPanel(Panel):
     """Training and validation loss on one axis, the learning rate on another if wanted."""
 
@@ -58,7 +62,7 @@ class LossPanel(Panel):
         self.log_axis.toggled.connect(self._change_axis)
         self.rate = QCheckBox("Rate", self)
         self.rate.setToolTip("Draw the learning rate as well")
-        self.rate.toggled.connect(self.refresh)
+        self.rate.toggled.connect(self._draw)
         top = QHBoxLayout()
         top.addWidget(self.figures, 1)
         top.addWidget(self.log_axis)
@@ -67,13 +71,29 @@ class LossPanel(Panel):
         layout.setContentsMargins(6, 4, 6, 0)
         layout.addLayout(top)
         layout.addWidget(self.plot, 1)
+        # A repaint of the curves at each step is what makes the window late while a network trains.
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self._draw)
         self.watch(session.losses_changed)
         self.watch(session.job_changed)
 
     def refresh(self) -> None:
-        """Draw the curves as far as they are."""
+        """Tell the figures, and draw the curves: at most once in a while as long as they grow."""
         state = self.session.state
         self.figures.setText(headline(state))
+        growing = state.job is not None and state.job.busy and len(state.losses.steps) > 1
+        if growing and self._rest.isActive():
+            return
+        self._draw()
+        if growing:
+            self._rest.start()
+        else:
+            self._rest.stop()
+
+    def _draw(self) -> None:
+        state = self.session.state
         steps, epochs = state.losses.steps, state.losses.epochs
         if not len(steps):
             self.plot.clear_series()

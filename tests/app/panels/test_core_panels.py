@@ -165,6 +165,23 @@ def test_the_loss_panel_draws_all_curves_there_are(qtbot: QtBot, session: Sessio
     assert not list(panel.plot.series_names)
 
 
+def test_growing_curves_rest_between_two_paintings_and_the_last_is_drawn(
+    qtbot: QtBot, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = LossPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    drawn: list[int] = []
+    monkeypatch.setattr(panel.plot, "set_series", lambda _name, x, _y, **_: drawn.append(len(x)))
+    session.apply(app.JobBegan(JOB), STARTED, loss_measured(0, 4.0), loss_measured(1, 2.0))
+    for step in range(2, 9):
+        session.apply(loss_measured(step, 1.0))
+    assert drawn == [2]
+    assert "loss 1" in panel.figures.text()
+    session.apply(app.JobEnded("train-1", "completed"))
+    assert drawn == [2, 9]
+
+
 def test_the_bundle_panel_says_where_the_scale_comes_from(qtbot: QtBot, session: Session) -> None:
     panel = BundlePanel(session)
     qtbot.addWidget(panel)
