@@ -170,6 +170,12 @@ class ModelConfig(Config):
     probe_big: bool = option(True, "Draw the border of the patch as well as its centre", advanced=True)
     probe_scale: float = option(4.0, "The probe is divided by this in the forward model", minimum=1e-6, advanced=True)
     max_neighbor_distance: float = option(3.0, "Room left around a merged group", unit="px", minimum=0.0, advanced=True)
+    merge_weights: str = option(
+        "central",
+        "What the members of a group are weighted by where they are merged: the central half of the patch, or |probe|²",
+        choices=("central", "probe"),
+        advanced=True,
+    )
     cbam_encoder: bool = option(True, "Attention after each encoder block", advanced=True)
     batch_norm: bool = option(False, "Batch normalisation in encoder and phase decoder", advanced=True)
     probe_mask: bool = option(False, "Multiply the exit wave by a soft disk of diameter N/2", advanced=True)

@@ -130,12 +130,15 @@ def _reliable(base: ModelConfig, probe: ComplexArray) -> Plan:
     log1p of the input brings the weak outer pattern, which holds the detail, to the level of its centre. The higher
     peak, 2e-3, is reached after a longer rise of a fifth of the steps and left along a cosine down to a hundredth: one
     cycle, in which the rate is high while the coarse shape forms and low while detail does. Attention gates are
-    left out: they cost time in each step, and a real scan was reconstructed as well without them.
+    left out: they cost time in each step, and a real scan was reconstructed as well without them. Groups are merged by
+    |P|²: merging by central windows loses what the probe lights outside of them, and a bounded amplitude cannot make up
+    for the lost light, so it is pushed against its bound.
     """
     model = ModelConfig(
         n=base.n,
         gridsize=base.gridsize,
         architecture="full_patch_cnn",
+        merge_weights="probe",
         cbam_encoder=False,
         n_filters_scale=base.n_filters_scale,
         input_transform="log1p",

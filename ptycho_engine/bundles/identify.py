@@ -111,6 +111,7 @@ def _settings(state: Mapping[str, NDArray[Any]], records: Records, notes: list[s
             "probe_big": bool(records.model("probe_big", "probe.big", True)),
             "probe_scale": float(records.data("probe_scale", "probe_scale", 4.0)),
             "max_neighbor_distance": float(records.data("max_neighbor_distance", "", 3.0)),
+            "merge_weights": "probe" if records.model("training_patch_weighting", "", "") == "probe" else "central",
             "cbam_encoder": attention if shapes else bool(records.model("cbam_encoder", "", True)),
             "batch_norm": f"{_PREFIX}encoder.blocks.0.bn1.running_mean" in state,
             "probe_mask": bool(records.model("probe_mask", "probe.mask", False)),

@@ -82,6 +82,7 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
         "probe_mask": model.probe_mask,
         "cbam_encoder": model.cbam_encoder,
         "object_big": model.object_big,
+        "training_patch_weighting": "probe" if model.merge_weights == "probe" else "central_mask",
         "probe_big": model.probe_big,
         "loss_function": "MAE" if params["torch_loss_mode"] == "mae" else "Poisson",
     }

@@ -12,6 +12,8 @@ from ptycho_engine.physics.probe import soft_disk
 _MERGE_FLOOR = 1e-3
 """Added to the weight of a merge, so that its rim fades out."""
 _MERGE_THRESHOLD = 1e-6
+_LEAST_WEIGHT = 1e-12
+"""Below this, a merge by the probe divides by this instead of the weight."""
 
 
 def region_side(model: ModelConfig) -> int:
@@ -39,7 +41,7 @@ def predict_amplitude(
     probe
         (n_modes, N, N) complex64, as stored; divided by ``probe_scale`` here.
     model
-        N, gridsize, ``object_big``, ``probe_scale``, ``max_neighbor_distance``, ``probe_mask``.
+        N, gridsize, ``object_big``, ``merge_weights``, ``probe_scale``, ``max_neighbor_distance``, ``probe_mask``.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def predict_amplitude(
     illumination = probe.sum(dim=0) / model.probe_scale
     if model.probe_mask:
         illumination = illumination * _mask(n, probe)
-    waves = seen_patches(patches, local_offsets, model) * (illumination * _checkerboard(n, probe))
+    waves = seen_patches(patches, local_offsets, probe, model) * (illumination * _checkerboard(n, probe))
     return _centred(torch.fft.fft2(waves, norm="ortho"), n).abs()
 
 
@@ -81,20 +83,22 @@ def predict_intensity_rectangular(
     """
     n = patches.shape[-1]
     illumination = probe * _mask(n, probe) if model.probe_mask else probe
-    seen = seen_patches(patches, local_offsets, model)
+    seen = seen_patches(patches, local_offsets, probe, model)
     scaled = torch.complex(real_scale * seen.real, imaginary_scale * seen.imag)
     waves = scaled[:, :, None] * (illumination * _checkerboard(n, probe))
     fields = torch.view_as_real(torch.fft.fft2(waves, norm="ortho"))
     return _centred(fields.square().sum(dim=-1).sum(dim=2), n)
 
 
-def seen_patches(patches: torch.Tensor, local_offsets: torch.Tensor, model: ModelConfig) -> torch.Tensor:
+def seen_patches(
+    patches: torch.Tensor, local_offsets: torch.Tensor, probe: torch.Tensor, model: ModelConfig
+) -> torch.Tensor:
     """Return the patches that the probe sees: with ``object_big``, cut from the merged region of their group.
 
     Parameters
     ----------
-    patches, local_offsets, model
-        As for :func:`predict_amplitude`.
+    patches, local_offsets, probe, model
+        As for :func:`predict_amplitude`; the probe counts only where ``merge_weights`` is ``"probe"``.
 
     Returns
     -------
@@ -106,7 +110,10 @@ def seen_patches(patches: torch.Tensor, local_offsets: torch.Tensor, model: Mode
     groups, channels, n, _ = patches.shape
     side = region_side(model)
     rows, columns = shift_matrices(local_offsets.reshape(-1, 2), side, n, (side - n) // 2)
-    merged, _ = merge_group(patches, rows, columns)
+    if model.merge_weights == "probe":
+        merged, _ = merge_by_probe(patches, rows, columns, probe)
+    else:
+        merged, _ = merge_group(patches, rows, columns)
     # To cut the patches out again is the adjoint of placing them: the same matrices, transposed.
     wide = merged[:, None].expand(groups, channels, side, side).reshape(groups * channels, side, side)
     return place(wide, rows.transpose(1, 2), columns.transpose(1, 2)).reshape(patches.shape)
@@ -136,6 +143,40 @@ def merge_group(patches: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
     total = weights.reshape(groups, channels, side, side).sum(dim=1)
     merged = placed.reshape(groups, channels, side, side).sum(dim=1)
     return merged * ((total > _MERGE_THRESHOLD) / (total + _MERGE_FLOOR)), total
+
+
+def merge_by_probe(
+    patches: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, probe: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Merge the members of groups, each weighted by the light that fell on it.
+
+    Every pixel takes most from the member whose probe was brightest there. Unlike the weight of the central half, this
+    one loses nothing that the probe lights: ``sum T(O) T(w) / sum T(w)`` with ``w`` the intensity of the probe summed
+    over its modes, wherever the sum is more than a millionth of its greatest value.
+
+    Parameters
+    ----------
+    patches
+        (B, C, N, N) complex64.
+    rows, columns
+        (B*C, M, N) float32 where they lie, from :func:`~ptycho_engine.geometry.translate.shift_matrices`.
+    probe
+        (n_modes, N, N) complex64; its scale does not matter.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        (B, M, M) complex64 merged region, and (B, M, M) float32 sum of the weights.
+    """
+    groups, channels, n, _ = patches.shape
+    side = rows.shape[1]
+    intensity = torch.view_as_real(probe).square().sum(dim=-1).sum(dim=0)
+    weights = torch.bmm(torch.matmul(rows, intensity), columns.transpose(1, 2))
+    placed = place(patches.reshape(-1, n, n), rows, columns) * weights
+    total = weights.reshape(groups, channels, side, side).sum(dim=1)
+    merged = placed.reshape(groups, channels, side, side).sum(dim=1)
+    lit = total > _MERGE_THRESHOLD * total.amax(dim=(1, 2), keepdim=True)
+    return merged * (lit / total.clamp(min=_LEAST_WEIGHT)), total
 
 
 def _mask(n: int, like: torch.Tensor) -> torch.Tensor:

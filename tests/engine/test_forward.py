@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.geometry.translate import shift_matrices, translate
 from ptycho_engine.physics.forward import (
+    merge_by_probe,
     merge_group,
     predict_amplitude,
     predict_intensity_rectangular,
@@ -85,7 +86,11 @@ def test_merge_and_cut_of_what_a_trained_network_drew(golden_dir: Path) -> None:
     scale = np.abs(io["merged"]).max()
     np.testing.assert_allclose(merged, io["merged"], atol=1e-5 * scale)
     np.testing.assert_array_equal(weight > 1e-6, io["merged_mask"])
-    np.testing.assert_allclose(seen_patches(patches, offsets, ModelConfig(64, 2)), io["extracted"], atol=1e-5 * scale)
+    np.testing.assert_allclose(
+        seen_patches(patches, offsets, tensor(io["probe"])[None], ModelConfig(64, 2)),
+        io["extracted"],
+        atol=1e-5 * scale,
+    )
 
 
 def test_training_merge_of_six_patches(golden_dir: Path) -> None:
@@ -97,7 +102,9 @@ def test_training_merge_of_six_patches(golden_dir: Path) -> None:
     assert region_side(model) == side
     merged, _ = merge_group(patches, *shift_matrices(offsets[0], side, 16, 2))
     np.testing.assert_allclose(merged[0], golden["train_merge_canvas"], atol=1e-5)
-    np.testing.assert_allclose(seen_patches(patches, offsets, model)[0], golden["train_extracted"], atol=1e-5)
+    np.testing.assert_allclose(
+        seen_patches(patches, offsets, tensor(golden["probe"])[None], model)[0], golden["train_extracted"], atol=1e-5
+    )
 
 
 def test_translation_is_upstreams(golden_dir: Path) -> None:
@@ -176,3 +183,29 @@ def test_central_merge_of_six_patches_on_a_wide_region(golden_dir: Path) -> None
     mirrored = tensor(-golden["offsets_xy_centered"][:, ::-1])
     merged, _ = merge_group(tensor(golden["patches"])[None], *shift_matrices(mirrored, side, 16, (side - 16) // 2))
     np.testing.assert_allclose(merged[0], golden["central_mask_padded_canvas"], atol=1e-5)
+
+
+def test_merge_by_probe_of_six_patches(golden_dir: Path) -> None:
+    golden = np.load(golden_dir / "vectors" / "reassembly_6patches.npz")
+    side = int(golden["probe_helper_M"])
+    mirrored = tensor(-golden["offsets_xy_centered"][:, ::-1])
+    places = shift_matrices(mirrored, side, 16, (side - 16) // 2)
+    merged, _ = merge_by_probe(tensor(golden["patches"])[None], *places, tensor(golden["probe"])[None])
+    np.testing.assert_allclose(merged[0], golden["probe_weight_canvas"], atol=1e-5)
+
+
+def test_a_group_merged_by_its_probe_diffracts_as_its_members_alone() -> None:
+    """Whole steps and one object: every member is cut out of the merged region as it was put in."""
+    random = np.random.default_rng(0)
+    object_ = tensor((random.random((72, 72)) * np.exp(1j * random.random((72, 72)))).astype(np.complex64))
+    corners = torch.tensor([[3.0, 3.0], [3.0, 5.0], [5.0, 3.0], [5.0, 5.0]])
+    patches = torch.stack([object_[int(y) : int(y) + 64, int(x) : int(x) + 64] for y, x in corners.tolist()])[None]
+    offsets = (corners - corners.mean(dim=0))[None]
+    across = np.linspace(-1, 1, 64)
+    # Bright to its very rim, where the weight of central windows is zero.
+    probe = tensor((np.exp(-(across[:, None] ** 2 + across[None, :] ** 2)) + 0.2j).astype(np.complex64))[None]
+    alone = predict_amplitude(patches, offsets, probe, ModelConfig(64, 2, object_big=False))
+    by_probe = predict_amplitude(patches, offsets, probe, ModelConfig(64, 2, merge_weights="probe"))
+    by_centre = predict_amplitude(patches, offsets, probe, ModelConfig(64, 2))
+    np.testing.assert_allclose(by_probe, alone, atol=1e-4)
+    assert float((by_centre - alone).abs().max()) > 0.1
