@@ -9,10 +9,13 @@ import torch
 from ptycho_engine.arrays import IndexArray, PositionArray
 from ptycho_engine.documents import Dataset
 from ptycho_engine.geometry.grouping import Grouping
+from ptycho_engine.geometry.neighbourhood import order_by_neighbourhood
 
 RESIDENT_FRACTION = 0.4
 """Part of the free memory that the patterns of a job may take; above it they are read batch by batch."""
 _GATHER_FRAMES = 512
+NEIGHBOURHOOD = 1.5
+"""Side of the squares from which the groups of a batch are taken, in sides of a pattern: their patches overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Batch:
     """(B, C, N, N) float32 amplitudes times the input scale, channels last."""
     local_offsets: torch.Tensor
     """(B, C, 2) float32 [px] position minus group centre, ``(y, x)``."""
+    positions: PositionArray
+    """(B, C, 2) float64 [px] scan positions of the members, ``(y, x)``, on the host."""
 
 
 class GroupBatches:
@@ -99,6 +104,12 @@ class GroupBatches:
         """Return the order of the groups in one epoch, which depends on nothing but seed and epoch."""
         return np.random.default_rng([seed, epoch]).permutation(self.n_groups).astype(np.int64)
 
+    def neighbouring_order(self, seed: int, epoch: int) -> IndexArray:
+        """Return the order of the groups in one epoch, with groups of the same neighbourhood in the same batch."""
+        cell_side = NEIGHBOURHOOD * self.dataset.n
+        rng = np.random.default_rng([seed, epoch])
+        return order_by_neighbourhood(self.grouping.group_centers, self.batch_size, cell_side, rng)
+
     def slices(self, order: IndexArray, start: int = 0) -> Iterator[IndexArray]:
         """Yield the groups of one batch after another, from batch number ``start``."""
         for first in range(start * self.batch_size, len(order), self.batch_size):
@@ -111,7 +122,8 @@ class GroupBatches:
             images = self._frames[self._rows[index]]
         else:
             images = self._read(self.grouping.group_indices[groups])
-        return Batch(groups, images.contiguous(memory_format=torch.channels_last), self.offsets[index])
+        images = images.contiguous(memory_format=torch.channels_last)
+        return Batch(groups, images, self.offsets[index], self.positions(groups))
 
     def positions(self, groups: IndexArray) -> PositionArray:
         """(B, C, 2) [px] scan positions of the members of some groups, ``(y, x)``."""

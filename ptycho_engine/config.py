@@ -231,8 +231,12 @@ class TrainConfig(Config):
         "How the network starts and how its learning rate runs",
         choices=("reliable", "compatible", "upstream"),
     )
-    n_filters_scale: int = option(
-        2, "Multiplies the number of filters of every layer", minimum=1, maximum=8, advanced=True
+    n_filters_scale: int | None = option(
+        None,
+        "Multiplies the number of filters of every layer; empty takes the recipe's own",
+        minimum=1,
+        maximum=8,
+        advanced=True,
     )
     seed: int = option(42, "Seed of grouping, start and order of the batches", minimum=0, maximum=2**32 - 1)
     accelerator: str = option("auto", "Where to compute", choices=("auto", "cpu", "gpu"))

@@ -138,6 +138,8 @@ def inference_groups(dataset: Dataset, bundle: Bundle, config: InferConfig) -> G
     """
     positions, gridsize = dataset.scan_positions, bundle.model.gridsize
     if config.compatibility == "none":
+        # A network that reads one pattern at a time draws the same patch in every group: once is enough.
+        gridsize = gridsize if bundle.model.object_big else 1
         return spread_groups(cover_positions(positions, gridsize, config.neighbor_count, config.seed), config.n_groups)
     count = dataset.n_scan if config.n_groups is None else min(config.n_groups, dataset.n_scan)
     indices = np.repeat(np.arange(count, dtype=np.int64)[:, None], gridsize**2, axis=1)

@@ -36,6 +36,8 @@ class Plan:
     schedule: Schedule
     clip_factor: float | None
     """Greatest gradient norm in running medians; ``None`` clips nothing."""
+    shared_object: bool = False
+    """Whether patterns are predicted from one object into which all patches of a batch are merged."""
 
 
 def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
@@ -62,10 +64,12 @@ def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
     }
     if config.recipe not in recipes:
         raise ConfigError(f"there is no recipe {config.recipe!r}", f"It must be one of {', '.join(recipes)}.")
-    base = ModelConfig(n=n, gridsize=config.gridsize, n_filters_scale=config.n_filters_scale)
+    base = ModelConfig(n=n, gridsize=config.gridsize)
     plan = recipes[config.recipe](base, probe)
     if config.architecture is not None and config.architecture != plan.model.architecture:
         plan = replace(plan, model=replace(base, architecture=config.architecture))
+    if config.n_filters_scale is not None:
+        plan = replace(plan, model=replace(plan.model, n_filters_scale=config.n_filters_scale))
     return plan if config.learning_rate is None else replace(plan, learning_rate=config.learning_rate)
 
 
@@ -125,23 +129,26 @@ def _compatible(base: ModelConfig, probe: ComplexArray) -> Plan:
 
 
 def _reliable(base: ModelConfig, probe: ComplexArray) -> Plan:
-    """Plan the network that draws the whole patch, in one cycle.
+    """Plan the network that draws the whole patch, bound to one object, in one cycle.
 
-    log1p of the input brings the weak outer pattern, which holds the detail, to the level of its centre. The higher
-    peak, 2e-3, is reached after a longer rise of a fifth of the steps and left along a cosine down to a hundredth: one
-    cycle, in which the rate is high while the coarse shape forms and low while detail does. Attention gates are
-    left out: they cost time in each step, and a real scan was reconstructed as well without them. Groups are merged by
-    |P|²: merging by central windows loses what the probe lights outside of them, and a bounded amplitude cannot make up
-    for the lost light, so it is pushed against its bound.
+    log1p of the input brings the weak outer pattern, which holds the detail, to the level of its centre. The peak of
+    the rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth: one cycle, in
+    which the rate is high while the coarse shape forms and low while detail does. Attention gates are left out, and
+    half the filters of PtychoPINN's network are enough: both cost time in each step, and a real scan was reconstructed
+    as well without them.
+
+    The network reads one pattern at a time whatever the gridsize. What ties patterns together is the object that all
+    patches of a batch are merged into: each pattern is predicted from that, so a patch must agree with its neighbours,
+    which binds it more than the light of its own pattern does and keeps noise from being fitted.
     """
     model = ModelConfig(
         n=base.n,
         gridsize=base.gridsize,
         architecture="full_patch_cnn",
-        merge_weights="probe",
+        object_big=False,
         cbam_encoder=False,
-        n_filters_scale=base.n_filters_scale,
+        n_filters_scale=1,
         input_transform="log1p",
     )
     amplitude = transparent_amplitude(probe, base.probe_scale)
-    return Plan(model, amplitude, 2e-3, warm_up_then_cosine(0.2, 0.01), 4.0)
+    return Plan(model, amplitude, 2e-3, warm_up_then_cosine(0.2, 0.01), 4.0, shared_object=True)

@@ -18,6 +18,7 @@ from ptycho_engine.models.losses import mae_loss, poisson_loss
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state
 from ptycho_engine.physics.forward import predict_amplitude
+from ptycho_engine.physics.shared_object import see_shared_object
 from ptycho_engine.recipes import Plan
 
 Loss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
@@ -90,7 +91,8 @@ class Trainer:
         """Do one optimiser step; nothing is read from the device."""
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        patches, predicted = self._predict(batch, self.probe)
+        patches, seen = self._drawn(batch)
+        predicted = predict_amplitude(seen, batch.local_offsets, self.probe, self.plan.model)
         loss = self.loss(predicted, batch.images, self.intensity_scale)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.clip.apply(self.parameters)
@@ -135,6 +137,13 @@ class Trainer:
 
     def _named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
+
+    def _drawn(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the patches of a batch, and what of them the probe sees."""
+        with self._arithmetic():
+            patches = self.network(batch.images)
+        shared = self.plan.shared_object
+        return patches, see_shared_object(patches, batch.positions, self.probe) if shared else patches
 
     def _predict(self, batch: Batch, probe: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with self._arithmetic():

@@ -124,7 +124,8 @@ def _run(job: TrainingJob) -> Generator[EngineEvent, None, None]:
 
 def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, None]:
     progress, batches, trainer = job.progress, job.batches, job.trainer
-    order = batches.order(job.config.seed, progress.epoch)
+    ordered = batches.neighbouring_order if job.plan.shared_object else batches.order
+    order = ordered(job.config.seed, progress.epoch)
     for groups in batches.slices(order, progress.batch):
         started = time.perf_counter()
         rate = trainer.set_learning_rate(progress.step / job.n_steps)
