@@ -57,8 +57,51 @@ def run_loop(seconds: float) -> None:
     loop.exec()
 
 
-def main(scan: Path, seconds: float) -> int:
-    """Measure and print; return 0."""
+class Redraw:
+    """A picture of 512 x 512 pixels drawn anew ten times a second: what an idle window shows at the least."""
+
+    def __init__(self) -> None:
+        self.view = pg.PlotWidget()
+        self.view.resize(540, 540)
+        self._item = pg.ImageItem()
+        self.view.addItem(self._item)
+        self._pictures = np.random.default_rng(0).random((4, 512, 512)).astype(np.float32)
+        self._count = 0
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._draw)
+        self._timer.start(100)
+        self.view.show()
+
+    def _draw(self) -> None:
+        self._count += 1
+        self._item.setImage(self._pictures[self._count % 4], levels=(0.0, 1.0))
+
+    def close(self) -> None:
+        """Stop and hide."""
+        self._timer.stop()
+        self.view.close()
+
+
+def train_until_seen(application: Application) -> None:
+    """Start a training and return when its losses arrive."""
+    application.controller.train(TrainRequest(TrainConfig(gridsize=1, epochs=1000)))
+    while application.session.state.job is None or not len(application.session.state.losses.steps):
+        run_loop(0.1)
+    run_loop(1.0)
+
+
+def cancel(application: Application) -> tuple[float, int]:
+    """Cancel; return the seconds until nothing runs any more, and the steps seen meanwhile."""
+    steps = len(application.session.state.losses.steps)
+    asked = time.perf_counter()
+    application.controller.cancel()
+    while application.controller.runner.busy:
+        run_loop(0.01)
+    return time.perf_counter() - asked, len(application.session.state.losses.steps) - steps
+
+
+def main(scan: Path, seconds: float, rounds: int = 3) -> int:
+    """Measure idle and training in turn and print both, round by round and as medians; return 0."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     pg.setConfigOptions(imageAxisOrder="row-major")
     qt = QApplication([sys.argv[0]])
@@ -70,21 +113,20 @@ def main(scan: Path, seconds: float) -> int:
         application.controller.open_files([scan])
         while application.session.state.dataset is None:
             run_loop(0.1)
+        redraw = Redraw()
         run_loop(2.0)
-        lateness = Lateness()
-        out.write(f"idle      {lateness.measure(seconds)}\n")
-        request = TrainRequest(TrainConfig(gridsize=1, epochs=1000))
-        application.controller.train(request)
-        while not len(application.session.state.losses.steps):
-            run_loop(0.1)
-        out.write(f"training  {lateness.measure(seconds)}\n")
-        steps = len(application.session.state.losses.steps)
-        asked = time.perf_counter()
-        application.controller.cancel()
-        while application.controller.runner.busy:
-            run_loop(0.01)
-        more = len(application.session.state.losses.steps) - steps
-        out.write(f"cancel    {time.perf_counter() - asked:.2f} s, {more} more steps seen (checkpoint written)\n")
+        lateness, idle, training = Lateness(), [], []
+        for _ in range(rounds):
+            idle.append(lateness.measure(seconds))
+            out.write(f"idle      {idle[-1]}\n")
+            train_until_seen(application)
+            training.append(lateness.measure(seconds))
+            out.write(f"training  {training[-1]}\n")
+            waited, more = cancel(application)
+            out.write(f"cancel    {waited:.2f} s, {more} more steps seen (checkpoint written)\n")
+        calm, busy = (float(np.median([one["p99"] for one in found])) for found in (idle, training))
+        out.write(f"median p99: idle {calm:.2f} ms, training {busy:.2f} ms, {busy / calm:.2f} times\n")
+        redraw.close()
         application.window.close()
         application.shut_down()
     QCoreApplication.sendPostedEvents(None, 0)
