@@ -255,7 +255,7 @@ class TrainConfig(Config):
     )
     checkpoint_every: int = option(1, "Epochs between two checkpoints", unit="epochs", minimum=1, advanced=True)
     preview_interval_s: float = option(
-        0.5, "Shortest time between two previews of patches", unit="s", minimum=0.0, maximum=3600.0, advanced=True
+        1.0, "Shortest time between two previews of patches", unit="s", minimum=0.0, maximum=3600.0, advanced=True
     )
     preview_count: int = option(36, "Patches in a preview", unit="patches", minimum=1, maximum=256, advanced=True)
     log_every: int = option(1, "Steps between two readings of the loss", unit="steps", minimum=1, advanced=True)

@@ -19,9 +19,11 @@ from app.jobs.mailbox import Mailbox
 from app.state.app_events import RunOpened
 from app.state.app_state import JobOutcome
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
-from ptycho_engine.events import EngineEvent
+from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
 
 DELIVERY_INTERVAL_MS = 40
+COUNTERS_INTERVAL_MS = 1000
+"""Shortest time between deliveries of nothing but counters: each costs a repaint of curves, figures and progress."""
 EVENTS_PER_DELIVERY = 500
 SWITCH_INTERVAL_S = 0.5e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
@@ -57,7 +59,8 @@ class JobThread(QThread):
     """The id of the job and a tuple of its events."""
     ended = Signal(str, object)
     """The id of the job and its ``JobEnd``, after its last event."""
-    _woken = Signal()
+    _woken = Signal(bool)
+    """Something waits in the mailbox, and whether it is more than counters."""
 
     _running: ClassVar[set["JobThread"]] = set()
     _usual_switch_interval_s: ClassVar[float] = 0.0
@@ -69,6 +72,7 @@ class JobThread(QThread):
         self._verb: Verb | None = verb
         self._computes = computes
         self._cancelled = threading.Event()
+        self._hurried = threading.Event()
         self._mailbox: Mailbox[JobEvent] = Mailbox()
         self._end = JobEnd("stopped")
         self._over = False
@@ -117,8 +121,12 @@ class JobThread(QThread):
         events = verb()
         try:
             for event in events:
-                if self._mailbox.put(event):
-                    self._woken.emit()
+                waits = self._mailbox.put(event)
+                hurries = not isinstance(event, (StepDone, LossMeasured)) and not self._hurried.is_set()
+                if hurries:
+                    self._hurried.set()
+                if waits or hurries:
+                    self._woken.emit(hurries)
                 if self._cancelled.is_set():
                     return False
         finally:
@@ -127,13 +135,18 @@ class JobThread(QThread):
                 events.close()
         return True
 
-    def _deliver_soon(self) -> None:
-        if self._over or self._timer.isActive():
+    def _deliver_soon(self, hurries: bool) -> None:
+        if self._over:
             return
         passed_ms = (time.monotonic() - self._last_delivery_s) * 1e3
-        self._timer.start(max(0, round(DELIVERY_INTERVAL_MS - passed_ms)))
+        interval_ms = DELIVERY_INTERVAL_MS if hurries else COUNTERS_INTERVAL_MS
+        wait_ms = max(0, round(interval_ms - passed_ms))
+        if not self._timer.isActive() or self._timer.remainingTime() > wait_ms:
+            self._timer.start(wait_ms)
 
     def _deliver(self) -> None:
+        # Cleared first: an event that comes after this wakes the window again.
+        self._hurried.clear()
         events = self._mailbox.take(EVENTS_PER_DELIVERY)
         self._last_delivery_s = time.monotonic()
         if events:

@@ -33,7 +33,7 @@ def headline(state: AppState) -> str:
     return " · ".join(parts)
 
 
-REST_MS = 1000
+REST_MS = 2000
 """Shortest time between two paintings of growing curves."""
 
 

@@ -6,14 +6,14 @@ import weakref
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QThread
+from PySide6.QtCore import QCoreApplication, Qt, QThread
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.jobs import job_thread
 from app.jobs.job_thread import JobEnd, JobThread
 from ptycho_engine.errors import DatasetError
-from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
+from ptycho_engine.events import EngineEvent, LossMeasured, MessageLogged, StepDone
 from tests.app.samples import loss_measured, step_done
 
 
@@ -187,9 +187,42 @@ def test_pictures_are_delivered_no_faster_than_the_interval(qtbot: QtBot, monkey
     monkeypatch.setattr(job._timer, "start", waits.append)
     job._last_delivery_s = 100.0
     clock_s[0] = 100.010
-    job._deliver_soon()
+    job._deliver_soon(True)
+    job._deliver_soon(False)
     clock_s[0] = 101.0
-    job._deliver_soon()
-    assert waits == [30, 0]
+    job._deliver_soon(True)
+    job._deliver_soon(False)
+    assert waits == [30, 990, 0, 0]
+    job.deleteLater()
+    QCoreApplication.processEvents()
+
+
+def test_what_hurries_does_not_wait_for_counters(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    job = JobThread("job-1", lambda: iter(()))
+    job._last_delivery_s = 100.0
+    job._deliver_soon(False)
+    assert job._timer.interval() == job_thread.COUNTERS_INTERVAL_MS
+    job._deliver_soon(True)
+    assert job._timer.interval() == job_thread.DELIVERY_INTERVAL_MS
+    job._deliver_soon(False)
+    assert job._timer.interval() == job_thread.DELIVERY_INTERVAL_MS
+    job._timer.stop()
+    job.deleteLater()
+    QCoreApplication.processEvents()
+
+
+def test_a_flood_wakes_the_window_once_for_counters_and_once_for_the_rest(qtbot: QtBot) -> None:
+    told: list[bool] = []
+
+    def verb() -> Iterator[EngineEvent]:
+        for step in range(50):
+            yield step_done(step)
+            yield MessageLogged("info", str(step))
+
+    job = JobThread("job-1", verb)
+    job._woken.connect(told.append, Qt.ConnectionType.DirectConnection)
+    assert job._pull(verb)
+    assert told == [False, True]
     job.deleteLater()
     QCoreApplication.processEvents()

@@ -100,7 +100,7 @@ def cancel(application: Application) -> tuple[float, int]:
     return time.perf_counter() - asked, len(application.session.state.losses.steps) - steps
 
 
-def main(scan: Path, seconds: float, rounds: int = 3) -> int:
+def main(scan: Path, seconds: float, rounds: int = 5) -> int:
     """Measure idle and training in turn and print both, round by round and as medians; return 0."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     pg.setConfigOptions(imageAxisOrder="row-major")
