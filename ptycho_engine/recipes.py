@@ -20,6 +20,8 @@ from ptycho_engine.arrays import ComplexArray
 from ptycho_engine.config import ModelConfig, TrainConfig
 from ptycho_engine.errors import ConfigError
 
+_HIGHEST_RATE = 6e-3
+
 Schedule = Callable[[float], float]
 """From the part of the training that is done (0 to 1) to the learning rate, as a part of its peak."""
 
@@ -58,7 +60,7 @@ def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
         If there is no network for this side, or no such recipe.
     """
     recipes: dict[str, Callable[[ModelConfig, ComplexArray], Plan]] = {
-        "reliable": _reliable,
+        "reliable": lambda base, light: _reliable(base, light, config.batch_size * base.channels),
         "compatible": _compatible,
         "upstream": _upstream,
     }
@@ -128,12 +130,13 @@ def _compatible(base: ModelConfig, probe: ComplexArray) -> Plan:
     return Plan(base, amplitude, 1e-3, warm_up_then_cosine(0.05, 0.02), 4.0)
 
 
-def _reliable(base: ModelConfig, probe: ComplexArray) -> Plan:
+def _reliable(base: ModelConfig, probe: ComplexArray, n_patterns: int) -> Plan:
     """Plan the network that draws the whole patch, bound to one object, in one cycle.
 
     log1p of the input brings the weak outer pattern, which holds the detail, to the level of its centre. The peak of
     the rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth: one cycle, in
-    which the rate is high while the coarse shape forms and low while detail does. Attention gates are left out, and
+    which the rate is high while the coarse shape forms and low while detail does. The peak is 2e-3 for steps of 16
+    patterns and grows with the root of their number, as the noise of a mean falls: larger steps are fewer. Attention gates are left out, and
     half the filters of PtychoPINN's network are enough: both cost time in each step, and a real scan was reconstructed
     as well without them.
 
@@ -151,4 +154,5 @@ def _reliable(base: ModelConfig, probe: ComplexArray) -> Plan:
         input_transform="log1p",
     )
     amplitude = transparent_amplitude(probe, base.probe_scale)
-    return Plan(model, amplitude, 2e-3, warm_up_then_cosine(0.2, 0.01), 4.0, shared_object=True)
+    peak = min(2e-3 * math.sqrt(n_patterns / 16), _HIGHEST_RATE)
+    return Plan(model, amplitude, peak, warm_up_then_cosine(0.2, 0.01), 4.0, shared_object=True)

@@ -27,7 +27,7 @@ def test_every_recipe_makes_a_plan(recipe: str) -> None:
 def test_reliable_is_the_default() -> None:
     plan = plan_training(TrainConfig(), 64, PROBE)
     assert (plan.model.architecture, plan.model.input_transform) == ("full_patch_cnn", "log1p")
-    assert plan.learning_rate == 2e-3
+    assert plan.learning_rate == 4e-3
 
 
 def test_upstream_never_changes_its_rate() -> None:
@@ -106,3 +106,18 @@ def test_a_setting_of_the_wrong_kind_is_refused(values: dict[str, object]) -> No
 def test_architecture_can_be_chosen_apart_from_the_recipe() -> None:
     plan = plan_training(TrainConfig(architecture="cnn"), 64, PROBE)
     assert (plan.model.architecture, plan.model.input_transform, plan.learning_rate) == ("cnn", "none", 2e-3)
+
+
+@pytest.mark.parametrize(
+    ("gridsize", "batch_size", "rate"), [(1, 16, 2e-3), (2, 16, 4e-3), (3, 64, 6e-3), (1, 4, 1e-3)]
+)
+def test_larger_steps_of_the_reliable_recipe_go_further(gridsize: int, batch_size: int, rate: float) -> None:
+    plan = plan_training(TrainConfig(gridsize=gridsize, batch_size=batch_size), 64, PROBE)
+    assert plan.learning_rate == pytest.approx(rate)
+
+
+def test_the_reliable_recipe_shares_one_object_and_reads_patterns_alone() -> None:
+    plan = plan_training(TrainConfig(gridsize=2), 64, PROBE)
+    assert plan.shared_object
+    assert not plan.model.object_big
+    assert not plan_training(TrainConfig(recipe="compatible"), 64, PROBE).shared_object
