@@ -136,9 +136,9 @@ def _reliable(base: ModelConfig, probe: ComplexArray, n_patterns: int) -> Plan:
     log1p of the input brings the weak outer pattern, which holds the detail, to the level of its centre. The peak of
     the rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth: one cycle, in
     which the rate is high while the coarse shape forms and low while detail does. The peak is 2e-3 for steps of 16
-    patterns and grows with the root of their number, as the noise of a mean falls: larger steps are fewer. Attention gates are left out, and
-    half the filters of PtychoPINN's network are enough: both cost time in each step, and a real scan was reconstructed
-    as well without them.
+    patterns and grows with the root of their number, as the noise of a mean falls: larger steps are fewer. Attention
+    gates are left out, and half the filters of PtychoPINN's network are enough: both cost time in each step, and a real
+    scan was reconstructed as well without them.
 
     The network reads one pattern at a time whatever the gridsize. What ties patterns together is the object that all
     patches of a batch are merged into: each pattern is predicted from that, so a patch must agree with its neighbours,

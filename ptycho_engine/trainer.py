@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,8 +91,7 @@ class Trainer:
         """Do one optimiser step; nothing is read from the device."""
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        patches, seen = self._drawn(batch)
-        predicted = predict_amplitude(seen, batch.local_offsets, self.probe, self.plan.model)
+        patches, predicted = self._bound(batch) if self.plan.shared_object else self._predict(batch, self.probe)
         loss = self.loss(predicted, batch.images, self.intensity_scale)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.clip.apply(self.parameters)
@@ -138,12 +137,14 @@ class Trainer:
     def _named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
 
-    def _drawn(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the patches of a batch, and what of them the probe sees."""
+    def _bound(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return patches, and the amplitude of the one object that they are merged into."""
         with self._arithmetic():
             patches = self.network(batch.images)
-        shared = self.plan.shared_object
-        return patches, see_shared_object(patches, batch.positions, self.probe) if shared else patches
+        seen = see_shared_object(patches, batch.positions, self.probe)
+        # Merged already: the forward model must not merge the groups once more.
+        model = replace(self.plan.model, object_big=False)
+        return patches, predict_amplitude(seen, batch.local_offsets, self.probe, model)
 
     def _predict(self, batch: Batch, probe: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with self._arithmetic():

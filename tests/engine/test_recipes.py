@@ -104,7 +104,7 @@ def test_a_setting_of_the_wrong_kind_is_refused(values: dict[str, object]) -> No
 
 
 def test_architecture_can_be_chosen_apart_from_the_recipe() -> None:
-    plan = plan_training(TrainConfig(architecture="cnn"), 64, PROBE)
+    plan = plan_training(TrainConfig(architecture="cnn", gridsize=1), 64, PROBE)
     assert (plan.model.architecture, plan.model.input_transform, plan.learning_rate) == ("cnn", "none", 2e-3)
 
 
