@@ -298,6 +298,10 @@ class CurvePlot(QWidget):
             axis.setTextPen(colours.foreground)
         self._plot.showGrid(x=True, y=True, alpha=0.2)
         self._legend.setLabelTextColor(colours.foreground)
+        # The curves pass behind the names: without a ground the names cannot be read there.
+        ground = QColor(colours.background)
+        ground.setAlpha(215)
+        self._legend.setBrush(ground)
         for series in self._series.values():
             self._colour(series)
 
