@@ -33,6 +33,8 @@ class Demo(QObject):
         if isinstance(training, TrainingPanel):
             n_groups = min(512, state.dataset.n_scan)
             training.show_config({"gridsize": state.bundle.model.gridsize, "n_groups": n_groups, "epochs": EPOCHS})
+        # Opening the bundle brought its summary to the front; what the inference draws is seen among the patches.
+        self._window.show_panel("patches")
         self._controller.infer()
 
     def _give_up(self) -> None:
