@@ -290,6 +290,12 @@ class InferConfig(Config):
     crop: int | None = option(
         None, "Side of the central square of each patch that is stitched; empty takes N/2", unit="px", minimum=2
     )
+    align_phases: bool = option(
+        True,
+        "Bring the constant phases of overlapping patches into line before the canvas is complete; patterns do not "
+        "decide them",
+        advanced=True,
+    )
     compatibility: str = option(
         "none",
         "Reproduce the numbers of an older PtychoPINN release",

@@ -103,6 +103,11 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     started = time.perf_counter()
     stitch: Stitch = LiveStitch(job) if job.config.compatibility == "none" else CompatibleStitch(job)
     yield from _stitched(job, stitch, files)
+    spread = stitch.align()
+    if spread is not None:
+        yield MessageLogged(
+            "info", f"Constant phases of the patches brought into line; they differed by {spread:.2g} rad"
+        )
     seconds = time.perf_counter() - started
     network_canvas = canvas = stitch.canvas()
     yield _whole(canvas, job.n_patches)

@@ -1,5 +1,6 @@
 """Patches onto a canvas: as they come, or as an older release would have shown them."""
 
+import tempfile
 from typing import Protocol
 
 import numpy as np
@@ -8,7 +9,12 @@ from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas, Rectangle
 from ptycho_engine.geometry.canvas import CanvasStitcher, stitch_weights
 from ptycho_engine.geometry.compatibility import stitch_2025_11, stitch_2026_07
+from ptycho_engine.geometry.phase_alignment import phases_of_patches
 from ptycho_engine.inference_job import InferenceJob
+
+MEMORY_BYTES = 1 << 30
+"""Memory that the squares kept for the alignment of phases may take."""
+_BLOCK = 256
 
 
 class Stitch(Protocol):
@@ -26,21 +32,56 @@ class Stitch(Protocol):
         """Return the part that changed since the last call."""
         ...
 
+    def align(self) -> float | None:
+        """Bring the constant phases of all patches into line; return their spread [rad], ``None`` if left alone."""
+        ...
+
 
 class LiveStitch:
-    """Stitches each batch when it comes, in time proportional to its patches."""
+    """Stitches each batch when it comes, in time proportional to its patches.
+
+    Where their phases are to be aligned, the squares that are stitched are kept until then: in memory, or beyond
+    ``MEMORY_BYTES`` in a temporary file.
+    """
 
     def __init__(self, job: InferenceJob) -> None:
-        weights = stitch_weights(job.config.weights, job.crop, job.dataset.probe)
+        self._n, self._crop = job.bundle.model.n, job.crop
+        self._weights = stitch_weights(job.config.weights, job.crop, job.dataset.probe)
         grouping = job.batches.grouping
-        positions = job.dataset.scan_positions[np.unique(grouping.group_indices)]
-        self._stitcher = CanvasStitcher(positions, job.bundle.model.n, job.crop, weights)
+        self._scan = job.dataset.scan_positions[np.unique(grouping.group_indices)]
+        self._stitcher = CanvasStitcher(self._scan, self._n, self._crop, self._weights)
         self._network_per_physical = job.network_per_physical
         self._damage = Rectangle(0, 0, 0, 0)
+        self._kept = _room(job.n_patches, self._crop) if job.config.align_phases else None
+        self._positions: list[PositionArray] = []
+        self._n_kept = 0
 
     def add(self, patches: ComplexArray, positions: PositionArray) -> None:
         """Take in patches."""
         self._damage = union(self._damage, self._stitcher.add(patches, positions))
+        if self._kept is not None:
+            start = (self._n - self._crop) // 2
+            inside = slice(start, start + self._crop)
+            self._kept[self._n_kept : self._n_kept + len(patches)] = patches[:, inside, inside]
+            self._positions.append(positions)
+            self._n_kept += len(patches)
+
+    def align(self) -> float | None:
+        """Stitch all patches anew with their constant phases in line; return the spread of these [rad].
+
+        ``None`` if they were not to be aligned.
+        """
+        if self._kept is None or not self._n_kept:
+            return None
+        patches, positions = self._kept[: self._n_kept], np.concatenate(self._positions)
+        phases = phases_of_patches(patches, positions, self._weights)
+        self._stitcher = CanvasStitcher(self._scan, self._n, self._crop, self._weights)
+        for first in range(0, self._n_kept, _BLOCK):
+            block = slice(first, first + _BLOCK)
+            turned = patches[block] * np.exp(-1j * phases[block]).astype(np.complex64)[:, None, None]
+            self._stitcher.add(turned, positions[block])
+        self._kept = None
+        return float(np.std(phases))
 
     def canvas(self) -> Canvas:
         """Return the canvas of the patches so far."""
@@ -50,6 +91,15 @@ class LiveStitch:
         """Return the part that changed since the last call."""
         damage, self._damage = self._damage, Rectangle(0, 0, 0, 0)
         return damage
+
+
+def _room(n_patches: int, side: int) -> ComplexArray:
+    shape = (n_patches, side, side)
+    if n_patches * side * side * 8 <= MEMORY_BYTES:
+        return np.empty(shape, np.complex64)
+    # The file has no name any more once it is open: whatever happens, nothing is left behind.
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, np.complex64, "w+", shape=shape)
 
 
 class CompatibleStitch:
@@ -73,6 +123,10 @@ class CompatibleStitch:
             return stitch_2025_11(patches, positions, network_per_physical=scale)
         crop = self._job.config.crop
         return stitch_2026_07(patches, positions, crop=20 if crop is None else crop, network_per_physical=scale)
+
+    def align(self) -> float | None:
+        """Leave the phases as they are: older releases did."""
+        return None
 
     def damage(self) -> Rectangle:
         """Return the whole canvas: every new patch moves the mean position."""

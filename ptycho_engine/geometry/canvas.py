@@ -193,7 +193,7 @@ class CanvasStitcher:
         Parameters
         ----------
         patches
-            (k, N, N) complex64.
+            (k, N, N) complex64, or only their central squares (k, crop, crop).
         positions
             (k, 2) [px] ``(y, x)``. A patch that does not lie on the canvas is left out and counted.
 
@@ -202,8 +202,9 @@ class CanvasStitcher:
         Rectangle
             The part of the canvas that changed.
         """
-        require_shape("patches", patches, (len(positions), self.patch_side, self.patch_side))
-        start = self.patch_side // 2 - self.crop // 2
+        side = self.crop if patches.shape[-1] == self.crop else self.patch_side
+        require_shape("patches", patches, (len(positions), side, side))
+        start = side // 2 - self.crop // 2
         inside = patches[:, start : start + self.crop, start : start + self.crop]
         corners = np.asarray(positions, np.float64) - self.crop // 2 - np.array(self.origin_px)
         fits = self._sum.add(inside, corners)

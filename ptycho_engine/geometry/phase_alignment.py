@@ -1,0 +1,97 @@
+"""Bring the constant phases of patches into line before they are stitched.
+
+A diffraction pattern does not change when its patch is multiplied by a constant phase, so a network cannot know that
+phase; it drifts from patch to patch, and patches stitched as they are blur and bend the phase of the canvas. Where
+patches overlap their phases can be compared: the phase of each that fits all comparisons best in least squares is
+synchronisation by a weighted graph (A. Singer, Appl. Comput. Harmon. Anal. 30, 2011), solved here for small
+differences. Only constants are changed: no amplitude, and no detail within a patch.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
+
+NEIGHBOURS = 8
+"""Overlaps that each patch is compared in: more hardly changed the canvas of a real scan."""
+_REACH = 0.75
+"""Greatest distance of compared patches, in sides: less than a quarter in common tells little."""
+_BLOCK = 1024
+_PIN = 1e-9
+"""Weight that holds each patch where it is: decides the constant of every island of patches."""
+
+
+def phases_of_patches(patches: ComplexArray, positions: PositionArray, weights: FloatArray) -> NDArray[np.float64]:
+    """Return the constant phase of each patch relative to its neighbours.
+
+    Parameters
+    ----------
+    patches
+        (n, c, c) complex64, the squares that are stitched.
+    positions
+        (n, 2) [px] ``(y, x)``.
+    weights
+        (c, c) weight of each pixel.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) [rad], their mean zero; to be taken off.
+    """
+    from scipy import sparse
+    from scipy.sparse.linalg import spsolve
+
+    n = len(patches)
+    pairs = _pairs(positions, patches.shape[-1])
+    if not len(pairs):
+        return np.zeros(n)
+    blocks = [pairs[first : first + _BLOCK] for first in range(0, len(pairs), _BLOCK)]
+    compared = [_compare(patches, positions, weights, block) for block in blocks]
+    differences, trust = (np.concatenate(part) for part in zip(*compared, strict=True))
+    rows = np.arange(len(pairs))
+    signs = np.concatenate([np.ones(len(pairs)), -np.ones(len(pairs))])
+    edges = sparse.csr_array((signs, (np.concatenate([rows, rows]), pairs.T.ravel())), shape=(len(pairs), n))
+    weighted = edges.T @ sparse.diags_array(trust)
+    laplacian = (weighted @ edges + _PIN * sparse.eye_array(n)).tocsc()
+    phases = np.asarray(spsolve(laplacian, weighted @ differences), np.float64)
+    centred: NDArray[np.float64] = phases - phases.mean()
+    return centred
+
+
+def _pairs(positions: PositionArray, side: int) -> IndexArray:
+    """Return (m, 2) each pair of near neighbours once."""
+    from scipy.spatial import cKDTree
+
+    count = min(NEIGHBOURS + 1, len(positions))
+    distances, indices = cKDTree(positions).query(positions, count, p=np.inf)
+    distances, indices = (np.reshape(values, (len(positions), count)) for values in (distances, indices))
+    first = np.repeat(np.arange(len(positions)), count)
+    near = (distances.ravel() < _REACH * side) & (indices.ravel() != first)
+    both = np.sort(np.stack([first[near], indices.ravel()[near]], axis=1), axis=1)
+    return np.unique(both, axis=0).astype(np.int64)
+
+
+def _compare(
+    patches: ComplexArray, positions: PositionArray, weights: FloatArray, pairs: IndexArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the phase of the first patch of each pair minus that of the second [rad], and how far to trust it."""
+    side = patches.shape[-1]
+    apart = positions[pairs[:, 0]] - positions[pairs[:, 1]]
+    whole = np.floor(apart).astype(np.int64)
+    down, right = np.moveaxis((apart - whole).astype(np.float32), 1, 0)[:, :, None, None]
+    # Pixel u of the first patch lies at u + apart of the second: its value there is read off bilinearly.
+    steps = np.arange(side)
+    rows, columns = (whole[:, axis, None] + steps for axis in (0, 1))
+    common = ((rows >= 0) & (rows < side - 1))[:, :, None] & ((columns >= 0) & (columns < side - 1))[:, None, :]
+    rows, columns = np.clip(rows, 0, side - 2)[:, :, None], np.clip(columns, 0, side - 2)[:, None, :]
+    other = pairs[:, 1, None, None]
+    upper = patches[other, rows, columns] * (1 - right) + patches[other, rows, columns + 1] * right
+    lower = patches[other, rows + 1, columns] * (1 - right) + patches[other, rows + 1, columns + 1] * right
+    second, first = upper * (1 - down) + lower * down, patches[pairs[:, 0]]
+    shared = common * weights * weights[rows, columns]
+    product = np.einsum("kij,kij,kij->k", shared, first, second.conj())
+    energy = np.einsum("kij,kij->k", shared, np.abs(first) ** 2) * np.einsum("kij,kij->k", shared, np.abs(second) ** 2)
+    agreement = np.abs(product) / np.sqrt(np.maximum(energy, np.finfo(np.float32).tiny))
+    # Patches that differ by more than a constant say little about it.
+    trust = shared.sum(axis=(1, 2)) * np.minimum(agreement, 1.0) ** 4
+    return np.angle(product).astype(np.float64), np.nan_to_num(trust).astype(np.float64)
