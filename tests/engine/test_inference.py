@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_engine import inference_job
+from ptycho_engine import inference_job, inference_stitch
 from ptycho_engine.arrays import FloatArray, IndexArray
 from ptycho_engine.artefacts.patch_stats_file import read_patch_stats
 from ptycho_engine.artefacts.reconstruction import read_reconstruction
@@ -77,6 +77,23 @@ def true_network(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = tiny_scan()
     scale = dataset_input_scale(dataset)
     monkeypatch.setattr(inference_job, "build_model", lambda *_: _TrueNetwork(dataset, scale))
+
+
+@pytest.mark.parametrize("memory", [1 << 30, 0])
+def test_constant_phases_of_patches_do_not_reach_the_canvas(monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
+    dataset = tiny_scan()
+    scale = dataset_input_scale(dataset)
+    network = _TrueNetwork(dataset, scale)
+    turns = np.random.default_rng(3).uniform(-0.8, 0.8, dataset.n_scan)
+    network.patches *= torch.from_numpy(np.exp(1j * turns).astype(np.complex64))[:, None, None]
+    monkeypatch.setattr(inference_job, "build_model", lambda *_: network)
+    monkeypatch.setattr(inference_stitch, "MEMORY_BYTES", memory)
+    aligned, left = _infer(), _infer(align_phases=False)
+    assert aligned[-1].metrics.complex_correlation > 0.9995  # type: ignore[union-attr]
+    assert left[-1].metrics.complex_correlation < 0.99  # type: ignore[union-attr]
+    told = [event.text for event in _of(aligned, MessageLogged) if "Constant phases" in event.text]
+    assert len(told) == 1
+    assert not any("Constant phases" in event.text for event in _of(left, MessageLogged))
 
 
 def test_events_of_an_inference_come_in_order() -> None:
