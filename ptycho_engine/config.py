@@ -310,6 +310,7 @@ class InferConfig(Config):
         maximum=10_000,
         advanced=True,
     )
+    refine_probe: bool = option(False, "Refine the probe too, at constant total light", advanced=True)
     accelerator: str = option("auto", "Where to compute", choices=("auto", "cpu", "gpu"))
     seed: int = option(42, "Seed of the draw of group members", minimum=0, maximum=2**32 - 1)
     log_patch_stats: bool = option(False, "Write the statistics of predicted patches", advanced=True)

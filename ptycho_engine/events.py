@@ -174,6 +174,38 @@ class MetricsMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class RefinementBegan:
+    """A canvas is to be refined against the patterns; what is shown from now on is its refinement."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    network_canvas: Canvas
+    """The canvas as the network drew it, to compare with."""
+    n_passes: int
+    n_patterns: int
+    """Patterns in one pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class MisfitMeasured:
+    """How far the patterns that a canvas predicts are from the measured ones."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    n_passes_done: int
+    """0 is the network's own canvas after ``factor``; between 0 and ``n_passes`` measured while the canvas moves."""
+    n_passes: int
+    r_factor: float
+    """Sum of abs(predicted - measured) amplitude over the sum of measured amplitude."""
+    deviance: float | None
+    """Mean Poisson deviance of a pixel, 2 (I log(I/μ) - I + μ); ``None`` where the photons are not known."""
+    noise_deviance: float | None
+    """What ``deviance`` would be if only noise were left."""
+    factor: float
+    """By which the canvas was multiplied before the first pass, to match the measured light as a whole."""
+    seconds: float
+    """Since the refinement began."""
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosisFound:
     """Something is wrong, or worth knowing."""
 
@@ -213,7 +245,7 @@ class TrainingCompleted:
 
 @dataclass(frozen=True, slots=True)
 class InferenceCompleted:
-    """The result of ``infer``."""
+    """The result of ``infer``, and of a refinement of its canvas."""
 
     delivery: ClassVar[Delivery] = Delivery.EVERY
     canvas: Canvas
@@ -244,6 +276,8 @@ EngineEvent: TypeAlias = (
     | StatsMeasured
     | CanvasUpdated
     | MetricsMeasured
+    | RefinementBegan
+    | MisfitMeasured
     | DiagnosisFound
     | CheckpointSaved
     | BundleSaved

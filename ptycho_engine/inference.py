@@ -11,7 +11,7 @@ from ptycho_engine.config import InferConfig
 from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
 from ptycho_engine.diagnostics.metrics import compare_with_object
 from ptycho_engine.diagnostics.patch_stats import patch_stats
-from ptycho_engine.documents import Bundle, Canvas, Dataset, Rectangle
+from ptycho_engine.documents import Bundle, Canvas, Dataset, ReconstructionMetrics, Rectangle
 from ptycho_engine.events import (
     CanvasUpdated,
     EngineEvent,
@@ -20,6 +20,7 @@ from ptycho_engine.events import (
     MessageLogged,
     MetricsMeasured,
     Progressed,
+    RefinementBegan,
     StatsMeasured,
 )
 from ptycho_engine.inference_files import InferenceFiles
@@ -27,7 +28,8 @@ from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object,
 from ptycho_engine.inference_preview import InferencePreview
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
 from ptycho_engine.preview import RateLimit
-from ptycho_engine.refinement import refine
+from ptycho_engine.refinement import Refinement
+from ptycho_engine.refinement_task import prepare_refinement
 from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
 from ptycho_engine.runs.recorder import record
 from ptycho_engine.runs.run_folder import RunFolder
@@ -109,20 +111,37 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
             "info", f"Constant phases of the patches brought into line; they differed by {spread:.2g} rad"
         )
     seconds = time.perf_counter() - started
-    network_canvas = canvas = stitch.canvas()
+    canvas = stitch.canvas()
     yield _whole(canvas, job.n_patches)
-    network_metrics = metrics = None if truth is None else compare_with_object(canvas, truth)
     if job.config.refine:
-        for update in refine(job, canvas):
-            canvas = update.canvas
-            yield update
-        metrics = None if truth is None else compare_with_object(canvas, truth)
+        canvas = yield from _refined(job, canvas, truth, files)
+        metrics = _compared(canvas, truth)
+    else:
+        metrics = _compared(canvas, truth)
+        files.write(job, canvas, None, metrics, None)
     if metrics is not None:
         yield MetricsMeasured(metrics)
-    kept = network_canvas if job.config.refine else None
-    files.write(job, canvas, kept, metrics, network_metrics if kept is not None else None)
     rate = job.n_patches / seconds if seconds > 0 else 0.0
     yield InferenceCompleted(canvas, metrics, files.folder, seconds, rate)
+
+
+def _refined(
+    job: InferenceJob, drawn: Canvas, truth: Any, files: InferenceFiles
+) -> Generator[EngineEvent, None, Canvas]:
+    """Refine what the network drew and write both; whoever stops in between keeps what was reached."""
+    refinement = Refinement(prepare_refinement(job.dataset, job.bundle, drawn, job.config, job.device), drawn)
+    yield RefinementBegan(drawn, job.config.refine, refinement.task.n_patterns)
+    try:
+        yield from refinement.run()
+    finally:
+        # Nothing is yielded here: this also runs when the consumer closes the generator to cancel.
+        canvas = refinement.canvas()
+        files.write(job, canvas, drawn, _compared(canvas, truth), _compared(drawn, truth), refinement)
+    return canvas
+
+
+def _compared(canvas: Canvas, truth: Any) -> ReconstructionMetrics | None:
+    return None if truth is None else compare_with_object(canvas, truth)
 
 
 def _stitched(job: InferenceJob, stitch: Stitch, files: InferenceFiles) -> Generator[EngineEvent, None, None]:

@@ -9,6 +9,7 @@ from ptycho_engine.artefacts.json_file import write_json
 from ptycho_engine.artefacts.reconstruction import Reconstruction, write_reconstruction
 from ptycho_engine.documents import Canvas, ReconstructionMetrics
 from ptycho_engine.inference_job import InferenceJob, Predicted
+from ptycho_engine.refinement import Refinement
 
 
 class InferenceFiles:
@@ -40,6 +41,7 @@ class InferenceFiles:
         network_canvas: Canvas | None,
         metrics: ReconstructionMetrics | None,
         network_metrics: ReconstructionMetrics | None,
+        refinement: Refinement | None = None,
     ) -> None:
         """Write everything.
 
@@ -53,7 +55,12 @@ class InferenceFiles:
         if self.folder is None:
             return
         result = Reconstruction(
-            canvas, network_canvas, job.bundle.intensity_scale, dataset=job.dataset.name, bundle=job.bundle.name
+            canvas,
+            network_canvas,
+            job.bundle.intensity_scale,
+            dataset=job.dataset.name,
+            bundle=job.bundle.name,
+            refined_probe=None if refinement is None else refinement.probe(),
         )
         write_reconstruction(result, self.folder / "reconstruction.npz")
         write_canvas_pictures(canvas, self.folder)
@@ -65,5 +72,6 @@ class InferenceFiles:
             "n_patches": len(canvas.scan_positions),
             "dropped": canvas.dropped,
             "network_per_physical": canvas.network_per_physical,
+            "refinement": None if refinement is None else refinement.report(),
         }
         write_json(figures, self.folder / "metrics.json")

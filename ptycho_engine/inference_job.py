@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -117,6 +117,11 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
     if config.compatibility == "2025-11":
         # That release multiplied raw amplitudes by the intensity scale, where training had used the input scale.
         scale = bundle.intensity_scale
+    if config.refine and config.compatibility != "none":
+        raise ConfigError(
+            f"compatibility {config.compatibility} places patches where the scan did not see them",
+            "Refine without the compatibility setting.",
+        )
     network = build_model(bundle, device)
     return InferenceJob(
         dataset=dataset,
@@ -154,19 +159,6 @@ def known_object(dataset: Dataset, ground_truth: GroundTruth) -> ComplexArray | 
     if object_ is None or object_.size == 0 or bool(np.all(object_ == object_.flat[0])):
         return None
     return object_
-
-
-def first_members(job: InferenceJob) -> InferenceJob:
-    """Return the same inference for the first member of each group alone, as refinement sees the scan."""
-    grouping = job.batches.grouping
-    alone = Grouping(
-        grouping.group_indices[:, :1],
-        job.dataset.scan_positions[grouping.group_indices[:, 0]],
-        np.zeros((len(grouping.group_indices), 1, 2)),
-    )
-    scale = dataset_input_scale(job.dataset, alone.group_indices)
-    batches = GroupBatches(job.dataset, alone, scale, job.device, job.config.batch_size)
-    return replace(job, batches=batches, input_scale=scale)
 
 
 def _is_dark(dataset: Dataset) -> bool:

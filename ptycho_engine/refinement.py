@@ -1,126 +1,160 @@
-"""Refine a stitched object against the measured patterns: the same likelihood that trains the network, on pixels."""
+"""Refine a stitched object against the measured patterns: the forward model and likelihood of training, on pixels."""
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import torch
 
-from ptycho_engine.arrays import ComplexArray, PositionArray, frozen_array
+from ptycho_engine.arrays import ComplexArray, IndexArray, frozen_array
 from ptycho_engine.documents import Canvas, Rectangle
-from ptycho_engine.events import CanvasUpdated
-from ptycho_engine.inference_job import InferenceJob, first_members
-from ptycho_engine.models.losses import poisson_loss
-from ptycho_engine.physics.forward import predict_amplitude
-from ptycho_engine.physics.scaling import intensity_scale
+from ptycho_engine.events import CanvasUpdated, MisfitMeasured, Progressed
 from ptycho_engine.preview import RateLimit
+from ptycho_engine.refinement_descent import Descent, step_size
+from ptycho_engine.refinement_field import ObjectField
+from ptycho_engine.refinement_misfit import Misfit
+from ptycho_engine.refinement_task import RefinementTask
 
-RATE = 0.03
-"""First step of a pixel, in mean amplitudes of the object: small against its contrast, so that noise does not grow."""
-FINAL_RATE = 0.1
-"""Part of the first step that the last one is."""
-_DEFAULT_PHOTONS = 1e9
+SCALE_PATTERNS = 256
+"""Patterns, evenly spread over the scan, from which the factor of the canvas is taken."""
+PROBE_AFTER = 0.1
+"""Part of the passes before the probe moves too: an object far off would push its own faults into the probe."""
 
-
-@dataclass(slots=True)
-class _Field:
-    """The object under refinement, with room for whole patches around the canvas."""
-
-    pixels: torch.Tensor
-    """(H, W, 2) real and imaginary part, network scale."""
-    origin: tuple[int, int]
-    margin: tuple[int, int]
-    """Rows and columns of room before the canvas."""
-
-    def patches(self, positions: PositionArray, n: int) -> torch.Tensor:
-        """Cut (k, 1, N, N) patches out, bilinear; gradients flow back."""
-        corners = np.asarray(positions, np.float64) - n // 2 - np.array(self.origin)
-        whole = np.floor(corners).astype(np.int64)
-        fraction = torch.from_numpy((corners - whole).astype(np.float32)).to(self.pixels.device)
-        steps = np.arange(n + 1)
-        rows, columns = (torch.from_numpy(whole[:, axis, None] + steps).to(self.pixels.device) for axis in (0, 1))
-        wide = self.pixels[rows[:, :, None], columns[:, None, :]]
-        down, right = fraction[:, 0, None, None, None], fraction[:, 1, None, None, None]
-        tall = wide[:, :-1] + down * (wide[:, 1:] - wide[:, :-1])
-        cut = tall[:, :, :-1] + right * (tall[:, :, 1:] - tall[:, :, :-1])
-        return torch.view_as_complex(cut.contiguous())[:, None]
-
-    def inside(self, shape: tuple[int, ...]) -> ComplexArray:
-        """Return the part under the canvas."""
-        (top, left), (height, width) = self.margin, shape
-        window = self.pixels.detach()[top : top + height, left : left + width].cpu().contiguous()
-        return torch.view_as_complex(window).numpy()
+RefinementEvent = Progressed | CanvasUpdated | MisfitMeasured
 
 
-def refine(job: InferenceJob, canvas: Canvas) -> Iterator[CanvasUpdated]:
-    """Lower the misfit of a canvas to the measured patterns, pass by pass.
+class Refinement:
+    """Brings a canvas in line with the patterns, pass by pass.
 
-    Every pass goes once over the first members of all groups in batches; each batch moves the pixels under its patches
-    by one step of Adam on the Poisson likelihood. Beyond the canvas, where the probe still falls, the object starts at
-    the mean amplitude of the canvas.
+    First one factor is fitted, as a network may draw too bright or too dark as a whole. Every pass then goes once over
+    all patterns in a new order that only the seed decides, a few of them in a step. Iterate over :meth:`run`; whenever
+    it has yielded, :meth:`canvas` and :attr:`misfits` say what was reached.
 
     Parameters
     ----------
-    job
-        The inference that made the canvas.
+    task
+        The patterns.
     canvas
-        The canvas at network scale.
-
-    Yields
-    ------
-    CanvasUpdated
-        As often as is due, and at the end.
+        Where to start, at network or physical scale.
     """
-    alone = first_members(job)
-    model = replace(job.bundle.model, gridsize=1)
-    photons = job.bundle.n_photons or job.dataset.n_photons or _DEFAULT_PHOTONS
-    scale = intensity_scale(photons, model.n)
-    field = _field_around(canvas, alone, alone.network_per_physical / canvas.network_per_physical)
-    amplitude = float(field.pixels.detach().square().sum(dim=2).sqrt().mean())
-    optimiser = torch.optim.Adam([field.pixels], lr=RATE * amplitude, betas=(0.9, 0.99))
-    n_passes, n_batches = job.config.refine, alone.batches.n_batches
-    limit, done, n_total = RateLimit(job.config.preview_interval_s), 0, job.config.refine * alone.n_patches
-    for number in range(n_passes):
-        order = alone.batches.order(job.config.seed, number)
-        for index, groups in enumerate(alone.batches.slices(order)):
-            part = (number + index / n_batches) / n_passes
-            optimiser.param_groups[0]["lr"] = RATE * amplitude * FINAL_RATE**part
-            batch = alone.batches.batch(groups)
-            optimiser.zero_grad(set_to_none=True)
-            drawn = field.patches(alone.batches.positions(groups)[:, 0], model.n)
-            predicted = predict_amplitude(drawn, batch.local_offsets, job.probe, model)
-            poisson_loss(predicted, batch.images, scale).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            done += len(groups)
-            if limit.due() or done == n_total:
-                limit.begin()
-                update = _update(field, canvas, alone.network_per_physical, done, n_total)
-                limit.end()
-                yield update
+
+    def __init__(self, task: RefinementTask, canvas: Canvas) -> None:
+        self.task = task
+        self.start = canvas
+        per_physical = task.network_per_physical
+        level = per_physical if canvas.scale == "physical" else per_physical / canvas.network_per_physical
+        every = task.batches.all_groups()
+        self._field = ObjectField.around(canvas, task.positions(every), task.model.n, level, task.batches.device)
+        self._descent = Descent(task, self._field)
+        self._limit = RateLimit(task.preview_interval_s)
+        self._began = time.monotonic()
+        self._n_done = 0
+        # The patterns are looked at once before the first and once after the last pass.
+        self._n_total = (task.n_passes + 2) * task.n_patterns
+        self.factor = 1.0
+        """By which the canvas was multiplied before the first pass."""
+        self.misfits: tuple[MisfitMeasured, ...] = ()
+        """Before the first pass, during each, and after the last."""
+
+    @property
+    def seconds(self) -> float:
+        """Time since the beginning [s]."""
+        return time.monotonic() - self._began
+
+    def run(self) -> Iterator[RefinementEvent]:
+        """Refine.
+
+        Yields
+        ------
+        RefinementEvent
+            ``Progressed`` after each piece of a step, which is the point to cancel; ``MisfitMeasured`` before the
+            first pass, after each pass and at the end; ``CanvasUpdated`` as often as is due, and at the end.
+        """
+        task, descent = self.task, self._descent
+        for _ in descent.looked_at(_spread_evenly(task.n_patterns), level := Misfit.of(task)):
+            yield self._progress(0)
+        self.factor = level.factor
+        self._field.pixels *= self.factor
+        misfit = Misfit.of(task)
+        yield from self._measure(0, misfit)
+        descent.trust_the_start(misfit)
+        for number in range(task.n_passes):
+            order, misfit = task.batches.order(task.seed, number), Misfit.of(task)
+            for first in range(0, len(order), descent.n_together):
+                part = (number + first / len(order)) / task.n_passes
+                patterns = order[first : first + descent.n_together]
+                with_probe = task.refine_probe and part >= PROBE_AFTER
+                for count in descent.stepped(patterns, step_size(part), misfit, with_probe=with_probe):
+                    yield self._progress(count)
+                    yield from self._preview()
+            if task.refine_probe:
+                descent.fix_probe()
+            if number + 1 < task.n_passes:
+                yield self._measured(number + 1, misfit)
+        descent.settle()
+        yield from self._measure(task.n_passes, Misfit.of(task))
+        yield self._update()
+
+    def canvas(self) -> Canvas:
+        """Return the canvas as far as it is refined, at network scale, turned to the mean phase of where it started."""
+        start = self.start
+        object_ = np.where(start.covered, self._field.inside(start.object_.shape), 0)
+        turned = np.vdot(object_[start.covered], start.object_[start.covered])
+        if np.isfinite(turned) and abs(turned) > 0:
+            object_ = object_ * (turned / abs(turned))
+        per_physical = self.task.network_per_physical
+        frozen = frozen_array(object_, np.complex64)
+        return replace(start, object_=frozen, network_per_physical=per_physical, scale="network")
+
+    def report(self) -> dict[str, Any]:
+        """Return passes, patterns, time and misfits as plain data; visits count the looks before and after, too."""
+        names = ("n_passes_done", "r_factor", "deviance", "noise_deviance", "seconds")
+        return {
+            "n_passes": self.task.n_passes,
+            "n_patterns": self.task.n_patterns,
+            "pattern_visits": self._n_done,
+            "seconds": self.misfits[-1].seconds if self.misfits else self.seconds,
+            "factor": self.factor,
+            "refine_probe": self.task.refine_probe,
+            "misfits": [{name: getattr(misfit, name) for name in names} for misfit in self.misfits],
+        }
+
+    def probe(self) -> ComplexArray | None:
+        """Return the refined light on the object, (N, N) complex64 in units of the scan's probe, if it was refined."""
+        if not self.task.refine_probe:
+            return None
+        return frozen_array(self._descent.illumination.cpu().numpy() * self.task.probe_scale, np.complex64)
+
+    def _measure(self, n_passes_done: int, misfit: Misfit) -> Iterator[RefinementEvent]:
+        for count in self._descent.looked_at(self.task.batches.all_groups(), misfit):
+            yield self._progress(count)
+        yield self._measured(n_passes_done, misfit)
+
+    def _measured(self, n_passes_done: int, misfit: Misfit) -> MisfitMeasured:
+        measured = MisfitMeasured(
+            n_passes_done, self.task.n_passes, misfit.r_factor, misfit.deviance, misfit.noise, self.factor, self.seconds
+        )
+        self.misfits = (*self.misfits, measured)
+        return measured
+
+    def _progress(self, count: int) -> Progressed:
+        self._n_done += count
+        left = None if not self._n_done else self.seconds / self._n_done * (self._n_total - self._n_done)
+        return Progressed(self._n_done, self._n_total, "patterns", left)
+
+    def _preview(self) -> Iterator[CanvasUpdated]:
+        if self._limit.due():
+            self._limit.begin()
+            update = self._update()
+            self._limit.end()
+            yield update
+
+    def _update(self) -> CanvasUpdated:
+        canvas = self.canvas()
+        height, width = canvas.object_.shape
+        return CanvasUpdated(canvas, Rectangle(0, 0, height, width), self._n_done, self._n_total)
 
 
-def _field_around(canvas: Canvas, job: InferenceJob, level: float) -> _Field:
-    """Return the canvas with room for whole patches, brought to the level of the normalised patterns."""
-    n, positions = job.bundle.model.n, job.dataset.scan_positions[job.batches.grouping.group_indices[:, 0]]
-    low = np.floor(positions.min(axis=0)).astype(int) - n // 2
-    high = np.floor(positions.max(axis=0)).astype(int) + n // 2 + 1
-    top, left = (int(min(low[axis], canvas.origin_px[axis])) for axis in (0, 1))
-    height, width = canvas.object_.shape
-    bottom = int(max(high[0], canvas.origin_px[0] + height))
-    right = int(max(high[1], canvas.origin_px[1] + width))
-    covered = canvas.covered
-    seen = canvas.object_[covered]
-    fill = complex(float(np.abs(seen).mean()), 0.0) if seen.size else 1.0
-    values = np.full((bottom - top, right - left), fill, np.complex64)
-    margin = (canvas.origin_px[0] - top, canvas.origin_px[1] - left)
-    window = values[margin[0] : margin[0] + height, margin[1] : margin[1] + width]
-    window[covered] = seen
-    pixels = torch.view_as_real(torch.from_numpy(values * np.float32(level))).to(job.device).contiguous()
-    return _Field(pixels.requires_grad_(True), (top, left), margin)
-
-
-def _update(field: _Field, canvas: Canvas, network_per_physical: float, done: int, total: int) -> CanvasUpdated:
-    object_ = np.where(canvas.weight > 0, field.inside(canvas.object_.shape), 0)
-    refined = replace(canvas, object_=frozen_array(object_, np.complex64), network_per_physical=network_per_physical)
-    height, width = object_.shape
-    return CanvasUpdated(refined, Rectangle(0, 0, height, width), done, total)
+def _spread_evenly(n_patterns: int) -> IndexArray:
+    return np.unique(np.linspace(0, n_patterns - 1, min(n_patterns, SCALE_PATTERNS)).astype(np.int64))

@@ -96,6 +96,17 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CanvasRefinement:
+    """What a canvas was before it was refined, and how its misfit fell."""
+
+    network: Canvas
+    """As the network drew it."""
+    network_metrics: ReconstructionMetrics | None = None
+    """Its agreement with the known object, where that was measured."""
+    misfits: tuple[engine.MisfitMeasured, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class AppState:
     """Everything that panels show."""
 
@@ -120,6 +131,10 @@ class AppState:
     canvas: Canvas | None = None
     """The live canvas, or the last, or the one chosen."""
     canvas_dataset_id: str | None = None
+    canvas_bundle_id: str | None = None
+    """The bundle that ``canvas`` was made with."""
+    refinement: CanvasRefinement | None = None
+    """What ``canvas`` was refined from, if it was."""
     damage: Rectangle | None = None
     """The part of ``canvas`` that changed with the last delivery; ``None``: all of it."""
     canvas_done: int = 0
@@ -131,6 +146,10 @@ class AppState:
     """The same for each of ``canvases`` where the object is known."""
     canvas_datasets: Mapping[str, str | None] = field(default_factory=_nothing)
     """The dataset that each of ``canvases`` was made from."""
+    canvas_bundles: Mapping[str, str | None] = field(default_factory=_nothing)
+    """The bundle that each of ``canvases`` was made with."""
+    canvas_refinements: Mapping[str, CanvasRefinement] = field(default_factory=_nothing)
+    """What those of ``canvases`` that were refined had been before."""
     losses: Losses = field(default_factory=Losses)
     stats: tuple[engine.StatsMeasured, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()

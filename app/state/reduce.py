@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from app.state.app_events import (
     AppEvent,
@@ -19,6 +18,15 @@ from app.state.app_events import (
     RunOpened,
 )
 from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
+from app.state.canvas_changes import (
+    begun_canvas,
+    chosen_canvas,
+    inferred,
+    kept_refinement,
+    with_canvas,
+    without_canvas,
+)
+from app.state.entries import with_entry, without_entry
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import RunRecord
@@ -26,8 +34,6 @@ from ptycho_engine.documents import RunRecord
 LOG_LIMIT = 2000
 STATS_LIMIT = 4096
 NOTICE_LIMIT = 5
-
-T = TypeVar("T")
 
 
 def reduce(
@@ -62,18 +68,8 @@ def reduce(
             return replace(state, preview=event, preview_dataset_id=state.job.dataset_id if state.job else None)
         case engine.StatsMeasured():
             return replace(state, stats=(*state.stats, event)[-STATS_LIMIT:])
-        case engine.CanvasUpdated():
-            return replace(
-                state,
-                canvas=event.canvas,
-                canvas_id=None,
-                canvas_dataset_id=state.job.dataset_id if state.job else None,
-                damage=event.damage,
-                canvas_done=event.n_done,
-                canvas_total=event.n_total,
-            )
-        case engine.MetricsMeasured():
-            return replace(state, metrics=event.metrics)
+        case engine.CanvasUpdated() | engine.MetricsMeasured() | engine.RefinementBegan() | engine.MisfitMeasured():
+            return with_canvas(state, event)
         case engine.DiagnosisFound():
             others = tuple(found for found in state.diagnoses if found.id != event.diagnosis.id)
             return replace(state, diagnoses=(*others, event.diagnosis))
@@ -112,7 +108,7 @@ def _reduce_app(state: AppState, event: AppEvent) -> AppState:
         case ScanSummarised():
             if event.dataset_id not in state.datasets:
                 return state
-            return replace(state, summaries=_with(state.summaries, event.dataset_id, event))
+            return replace(state, summaries=with_entry(state.summaries, event.dataset_id, event))
         case _:
             assert_never(event)
 
@@ -124,21 +120,11 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
     state = replace(state, job=job, diagnoses=())
     key = run_id(job.run_folder)
     if event.request is not None and key is not None:
-        state = replace(state, requests=_with(state.requests, key, event.request))
+        state = replace(state, requests=with_entry(state.requests, key, event.request))
     if job.verb == "train":
         losses = state.losses if event.keeps_losses else Losses()
         return replace(state, losses=losses, stats=(), preview=None, preview_dataset_id=None)
-    if job.verb == "infer":
-        return replace(
-            state,
-            canvas=None,
-            canvas_id=None,
-            canvas_dataset_id=job.dataset_id,
-            damage=None,
-            metrics=None,
-            canvas_done=0,
-        )
-    return state
+    return begun_canvas(state, job) if job.verb == "infer" else state
 
 
 def _open_run(state: AppState, event: RunOpened) -> AppState:
@@ -146,8 +132,10 @@ def _open_run(state: AppState, event: RunOpened) -> AppState:
     if key is None or (state.busy and state.job is not None and key == run_id(state.job.run_folder)):
         # It runs in this very window, which knows more about it than its folder.
         return state
-    requests = _without(state.requests, key) if event.request is None else _with(state.requests, key, event.request)
-    return replace(state, runs=_with(state.runs, key, event.run), run_id=key, requests=requests)
+    requests = (
+        without_entry(state.requests, key) if event.request is None else with_entry(state.requests, key, event.request)
+    )
+    return replace(state, runs=with_entry(state.runs, key, event.run), run_id=key, requests=requests)
 
 
 def _end(state: AppState, event: JobEnded) -> AppState:
@@ -158,7 +146,10 @@ def _end(state: AppState, event: JobEnded) -> AppState:
     state = _change_job(state, event.job_id, ended)
     if state.job is None or state.job.id != event.job_id:
         return state
-    return _with_run(state, state.job, lambda run: replace(run, state=event.outcome))
+    job = state.job
+    if event.outcome == "stopped":
+        state = kept_refinement(state)
+    return _with_run(state, job, lambda run: replace(run, state=event.outcome))
 
 
 def _job_of(state: AppState, lane: Lane) -> JobState | None:
@@ -220,7 +211,7 @@ def _with_job(state: AppState, lane: Lane, job: JobState | None, event: _Progres
     if isinstance(event, engine.JobStarted) and key is not None and job.run_folder is not None:
         run = state.runs.get(key) or RunRecord(job.run_folder, job.verb, "running")
         run = replace(run, state="running", n_epochs=job.n_epochs or run.n_epochs)
-        return replace(state, runs=_with(state.runs, key, run), run_id=key)
+        return replace(state, runs=with_entry(state.runs, key, run), run_id=key)
     checkpoint = event.path if isinstance(event, engine.CheckpointSaved) else None
 
     def advanced(run: RunRecord) -> RunRecord:
@@ -237,7 +228,7 @@ def _with_run(state: AppState, job: JobState, change: Callable[[RunRecord], RunR
     if key is None or run is None:
         return state
     changed = change(run)
-    return state if changed is run else replace(state, runs=_with(state.runs, key, changed))
+    return state if changed is run else replace(state, runs=with_entry(state.runs, key, changed))
 
 
 _Result = engine.DatasetOpened | engine.BundleLoaded | engine.TrainingCompleted | engine.InferenceCompleted
@@ -248,44 +239,25 @@ def _with_result(state: AppState, event: _Result) -> AppState:
         case engine.DatasetOpened():
             key = document_id("dataset", event.dataset.name, event.dataset.path)
             state = replace(
-                state, datasets=_with(state.datasets, key, event.dataset), summaries=_without(state.summaries, key)
+                state,
+                datasets=with_entry(state.datasets, key, event.dataset),
+                summaries=without_entry(state.summaries, key),
             )
             return _choose(state, key)
         case engine.BundleLoaded():
             key = document_id("bundle", event.bundle.name, event.bundle.path)
-            return replace(state, bundles=_with(state.bundles, key, event.bundle), bundle_id=key)
+            return replace(state, bundles=with_entry(state.bundles, key, event.bundle), bundle_id=key)
         case engine.TrainingCompleted():
             name = state.job.id if state.job is not None else event.bundle.name
             key = document_id("bundle", name, event.bundle.path)
-            state = replace(state, bundles=_with(state.bundles, key, event.bundle), bundle_id=key)
+            state = replace(state, bundles=with_entry(state.bundles, key, event.bundle), bundle_id=key)
             if state.job is None:
                 return state
             return _with_run(state, state.job, lambda run: replace(run, bundle=event.bundle.path))
         case engine.InferenceCompleted():
-            return _inferred(state, event)
+            return inferred(state, event)
         case _:
             assert_never(event)
-
-
-def _inferred(state: AppState, event: engine.InferenceCompleted) -> AppState:
-    key = f"canvas:{state.job.id if state.job is not None else event.run_folder}"
-    measured = state.canvas_metrics
-    if event.metrics is not None:
-        measured = _with(measured, key, event.metrics)
-    n_patches = len(event.canvas.scan_positions)
-    return replace(
-        state,
-        canvases=_with(state.canvases, key, event.canvas),
-        canvas_metrics=measured,
-        canvas_datasets=_with(state.canvas_datasets, key, state.job.dataset_id if state.job else None),
-        canvas_id=key,
-        canvas=event.canvas,
-        canvas_dataset_id=state.job.dataset_id if state.job else None,
-        damage=None,
-        canvas_done=n_patches,
-        canvas_total=n_patches,
-        metrics=event.metrics,
-    )
 
 
 def _choose(state: AppState, key: str) -> AppState:
@@ -298,47 +270,31 @@ def _choose(state: AppState, key: str) -> AppState:
     if key in state.runs:
         return replace(state, run_id=key)
     if key in state.canvases:
-        canvas = state.canvases[key]
-        n_patches = len(canvas.scan_positions)
-        return replace(
-            state,
-            canvas_id=key,
-            canvas=canvas,
-            canvas_dataset_id=state.canvas_datasets.get(key),
-            damage=None,
-            canvas_done=n_patches,
-            canvas_total=n_patches,
-            metrics=state.canvas_metrics.get(key),
-        )
+        return chosen_canvas(state, key)
     return state
 
 
 def _close(state: AppState, key: str) -> AppState:
     """Take a document away; where it was the current one, the newest of the others takes its place."""
     if key in state.datasets:
-        datasets = _without(state.datasets, key)
-        state = replace(state, summaries=_without(state.summaries, key))
+        datasets = without_entry(state.datasets, key)
+        state = replace(state, summaries=without_entry(state.summaries, key))
         if key != state.dataset_id:
             return replace(state, datasets=datasets)
         return replace(
             state, datasets=datasets, dataset_id=_newest(datasets), selected_frame=None, frame=None, groups=None
         )
     if key in state.bundles:
-        bundles = _without(state.bundles, key)
+        bundles = without_entry(state.bundles, key)
         return replace(
             state, bundles=bundles, bundle_id=_newest(bundles) if key == state.bundle_id else state.bundle_id
         )
     if key in state.runs:
-        runs = _without(state.runs, key)
-        state = replace(state, runs=runs, requests=_without(state.requests, key))
+        runs = without_entry(state.runs, key)
+        state = replace(state, runs=runs, requests=without_entry(state.requests, key))
         return replace(state, run_id=_newest(runs)) if key == state.run_id else state
     if key in state.canvases:
-        closed = replace(
-            state, canvases=_without(state.canvases, key), canvas_metrics=_without(state.canvas_metrics, key)
-        )
-        if key != state.canvas_id:
-            return closed
-        return replace(closed, canvas_id=None, canvas=None, canvas_dataset_id=None, damage=None, metrics=None)
+        return without_canvas(state, key)
     return state
 
 
@@ -364,14 +320,6 @@ def _noticed(state: AppState, notice: Notice) -> AppState:
 
 def _logged(state: AppState, entry: LogEntry) -> AppState:
     return replace(state, log=(*state.log, entry)[-LOG_LIMIT:])
-
-
-def _with(mapping: Mapping[str, T], key: str, value: T) -> Mapping[str, T]:
-    return MappingProxyType({**mapping, key: value})
-
-
-def _without(mapping: Mapping[str, T], key: str) -> Mapping[str, T]:
-    return MappingProxyType({name: value for name, value in mapping.items() if name != key})
 
 
 def _newest(mapping: Mapping[str, object]) -> str | None:

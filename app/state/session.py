@@ -24,7 +24,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     ),
     "job_changed": ("job", "file_job"),
     "preview_changed": ("preview",),
-    "canvas_changed": ("canvas", "metrics", "canvas_done", "canvas_total", "canvas_dataset_id"),
+    "canvas_changed": ("canvas", "metrics", "canvas_done", "canvas_total", "canvas_dataset_id", "refinement"),
     "losses_changed": ("losses",),
     "stats_changed": ("stats",),
     "diagnoses_changed": ("diagnoses",),

@@ -8,7 +8,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_engine.arrays import frozen_array, require_shape
+from ptycho_engine.arrays import ComplexArray, frozen_array, require_shape
 from ptycho_engine.artefacts.folders import make_folder
 from ptycho_engine.bundles.atomic import atomic_write
 from ptycho_engine.documents import Canvas
@@ -33,6 +33,8 @@ class Reconstruction:
     """Name of the scan."""
     bundle: str
     """Name of the bundle."""
+    refined_probe: ComplexArray | None = None
+    """(N, N) the light on the object, the sum of the probe's modes, where it was refined with the canvas."""
 
 
 def write_reconstruction(reconstruction: Reconstruction, path: Path) -> None:
@@ -42,7 +44,8 @@ def write_reconstruction(reconstruction: Reconstruction, path: Path) -> None:
     ``scan_positions`` (n, 2) float64 (y, x) [px]; ``patch_side``, ``crop`` [px]; ``scale`` in words;
     ``network_per_physical`` (divide network amplitude by it for the object's transmission); ``intensity_scale``
     (multiply network amplitude by it for photons); ``mode`` the compatibility mode; ``dropped``; ``dataset``,
-    ``bundle`` names; ``format``; after a refinement also ``network_canvas``.
+    ``bundle`` names; ``format``; after a refinement also ``network_canvas`` on the scale of its own
+    ``network_per_physical_of_network``, and ``refined_probe`` if the probe was refined too.
 
     Parameters
     ----------
@@ -70,6 +73,9 @@ def write_reconstruction(reconstruction: Reconstruction, path: Path) -> None:
     }
     if reconstruction.network_canvas is not None:
         arrays["network_canvas"] = reconstruction.network_canvas.object_
+        arrays["network_per_physical_of_network"] = reconstruction.network_canvas.network_per_physical
+    if reconstruction.refined_probe is not None:
+        arrays["refined_probe"] = reconstruction.refined_probe
     make_folder(path.parent)
 
     def write(file: BinaryIO) -> None:
@@ -140,11 +146,14 @@ def _assemble(arrays: dict[str, NDArray[Any]]) -> Reconstruction:
     network = None
     if "network_canvas" in arrays:
         require_shape("network_canvas", arrays["network_canvas"], object_.shape)
-        network = replace(canvas, object_=frozen_array(arrays["network_canvas"], np.complex64))
+        scale_of_network = float(arrays.get("network_per_physical_of_network", canvas.network_per_physical))
+        object_ = frozen_array(arrays["network_canvas"], np.complex64)
+        network = replace(canvas, object_=object_, network_per_physical=scale_of_network)
     return Reconstruction(
         canvas=canvas,
         network_canvas=network,
         intensity_scale=float(arrays["intensity_scale"]) if "intensity_scale" in arrays else 1.0,
         dataset=str(arrays["dataset"]) if "dataset" in arrays else "",
         bundle=str(arrays["bundle"]) if "bundle" in arrays else "",
+        refined_probe=frozen_array(arrays["refined_probe"], np.complex64) if "refined_probe" in arrays else None,
     )

@@ -19,7 +19,9 @@ from ptycho_engine.events import (
     LossMeasured,
     MessageLogged,
     MetricsMeasured,
+    MisfitMeasured,
     Progressed,
+    RefinementBegan,
     StatsMeasured,
     StepDone,
     TrainingCompleted,
@@ -154,6 +156,14 @@ def metrics_text(metrics: ReconstructionMetrics) -> str:
     )
 
 
+def misfit_text(misfit: MisfitMeasured) -> str:
+    """Return how far the predicted patterns are from the measured ones, in words."""
+    text = f"R-factor {misfit.r_factor:.4f}"
+    if misfit.deviance is not None and misfit.noise_deviance is not None:
+        text += f", deviance {misfit.deviance:.4g} a pixel (noise alone: {misfit.noise_deviance:.3g})"
+    return text
+
+
 def _text(event: EngineEvent) -> str:
     """Return what a person reads of an event; nothing for those that the progress bar shows."""
     text = ""
@@ -174,6 +184,10 @@ def _text(event: EngineEvent) -> str:
             f"patch stats ({stats.phase} batch {stats.batch_idx}): mean={stats.global_mean:.6f} "
             f"std={stats.global_std:.6f} var_zero_mean={stats.var_zero_mean:.6f}"
         )
+    elif isinstance(event, RefinementBegan):
+        text = f"refining: {event.n_passes} passes over {event.n_patterns} patterns"
+    elif isinstance(event, MisfitMeasured):
+        text = f"pass {event.n_passes_done}/{event.n_passes}  {misfit_text(event)}"
     elif isinstance(event, DiagnosisFound):
         text = f"{event.diagnosis.severity}: {event.diagnosis.message} {event.diagnosis.hint}"
     elif isinstance(event, (MetricsMeasured, FileWritten, TrainingCompleted, InferenceCompleted)):

@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ptycho_engine.cli.console import Console, metrics_text
+from ptycho_engine.cli.console import Console, metrics_text, misfit_text
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.options import add_config_options, config_from
 from ptycho_engine.config import InferConfig
 from ptycho_engine.errors import InputError
-from ptycho_engine.events import InferenceCompleted
+from ptycho_engine.events import InferenceCompleted, MisfitMeasured, RefinementBegan
 from ptycho_engine.formats import read_dataset
 from ptycho_engine.runs.event_record import canvas_summary
 
@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
     interrupt.check()
     from ptycho_engine.inference import infer
 
-    completed = None
+    completed, began = None, None
+    misfits: list[MisfitMeasured] = []
     events = infer(
         dataset,
         bundle,
@@ -67,8 +68,12 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
         console.event(event)
         if isinstance(event, InferenceCompleted):
             completed = event
+        elif isinstance(event, RefinementBegan):
+            began = event
+        elif isinstance(event, MisfitMeasured):
+            misfits.append(event)
     assert completed is not None  # an inference ends with its result or with an exception
-    _tell(completed, console)
+    _tell(completed, began, misfits, console)
     return 0
 
 
@@ -83,7 +88,9 @@ def _truth(word: str) -> "GroundTruth":
     return object_
 
 
-def _tell(completed: InferenceCompleted, console: Console) -> None:
+def _tell(
+    completed: InferenceCompleted, began: RefinementBegan | None, misfits: list[MisfitMeasured], console: Console
+) -> None:
     values = {
         "event": "result",
         "verb": "infer",
@@ -92,6 +99,16 @@ def _tell(completed: InferenceCompleted, console: Console) -> None:
         "metrics": None if completed.metrics is None else asdict(completed.metrics),
         "seconds": completed.seconds,
         "patches_per_s": completed.patches_per_s,
+        "refinement": None
+        if began is None
+        else {
+            "n_passes": began.n_passes,
+            "n_patterns": began.n_patterns,
+            "seconds": misfits[-1].seconds,
+            "factor": misfits[-1].factor,
+            "before": _misfit_values(misfits[0]),
+            "after": _misfit_values(misfits[-1]),
+        },
     }
     height, width = completed.canvas.object_.shape
     lines = [
@@ -100,7 +117,15 @@ def _tell(completed: InferenceCompleted, console: Console) -> None:
     ]
     if completed.canvas.mode != "none":
         lines.append(f"compatibility mode {completed.canvas.mode}")
+    if began is not None:
+        visits = f"{began.n_passes} passes x {began.n_patterns} patterns"
+        lines.append(f"the network's canvas, times {misfits[0].factor:.3g}: {misfit_text(misfits[0])}")
+        lines.append(f"refined, {visits} in {misfits[-1].seconds:.2f} s: {misfit_text(misfits[-1])}")
     if completed.metrics is not None:
         lines.append(metrics_text(completed.metrics))
     lines.append(f"results: {completed.run_folder}")
     console.record(values, "\n".join(lines))
+
+
+def _misfit_values(misfit: MisfitMeasured) -> dict[str, float | None]:
+    return {"r_factor": misfit.r_factor, "deviance": misfit.deviance, "noise_deviance": misfit.noise_deviance}

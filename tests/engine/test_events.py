@@ -38,6 +38,8 @@ EVENTS: list[EngineEvent] = [
     events.StatsMeasured(0, PatchStats("train", 0, 2, 1.0, float("nan"), 0.1, ((0, 1.0, 0.5, 0.0, 2.0),))),
     events.CanvasUpdated(CANVAS, Rectangle(0, 0, 4, 4), 1, 2),
     events.MetricsMeasured(METRICS),
+    events.RefinementBegan(CANVAS, 20, 9),
+    events.MisfitMeasured(3, 20, 0.1, None, None, 0.9, 1.5),
     events.DiagnosisFound(Diagnosis("note", "info", "something", "", {"value": 1.0})),
     events.CheckpointSaved(Path("a.ckpt"), 1, 2, True),
     events.BundleSaved(Path("wts.h5.zip")),
