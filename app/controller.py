@@ -17,7 +17,7 @@ from app.jobs.reader import find_groups, read_frame, summarise_scan
 from app.jobs.verbs import CanvasExport, EngineVerbs
 from app.state.app_events import DocumentChosen, DocumentClosed, FrameSelected, NoticeClosed, NoticeRaised
 from app.state.app_state import JobState, Notice, run_id
-from app.state.requests import TrainRequest
+from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from ptycho_engine.config import InferConfig
 
@@ -168,6 +168,30 @@ class Controller(QObject):
         verb = partial(self._verbs.infer, state.dataset, state.bundle, config or InferConfig())
         self._compute(Task(job, verb, "compute"))
 
+    def refine(self, request: RefineRequest) -> None:
+        """Refine the canvas that is shown against the scan that it was made from."""
+        state = self._session.state
+        dataset = state.datasets.get(state.canvas_dataset_id or "")
+        bundle = state.bundles.get(state.canvas_bundle_id or "")
+        if state.canvas is None:
+            self._refuse("refine", "There is no canvas to refine. Run an inference first.")
+            return
+        if dataset is None or bundle is None:
+            missing = "scan" if dataset is None else "bundle"
+            self._refuse("refine", f"The {missing} of this canvas is not open any more. Open it again, then infer.")
+            return
+        job = JobState(
+            self.runner.new_id("refine"),
+            "refine",
+            f"Refining {dataset.name}",
+            dataset_id=state.canvas_dataset_id,
+            bundle_id=state.canvas_bundle_id,
+        )
+        config = InferConfig(refine=request.passes, refine_probe=request.refine_probe)
+        drawn = state.canvas if state.refinement is None else state.refinement.network
+        verb = partial(self._verbs.refine, dataset, bundle, state.canvas, config, network_canvas=drawn)
+        self._compute(Task(job, verb, "compute"))
+
     def simulate(self, path: Path) -> None:
         """Simulate a small scan to try things out with, and open it."""
         job = JobState(self.runner.new_id("simulate"), "simulate", f"Simulating {path.name}")
@@ -201,12 +225,14 @@ class Controller(QObject):
             self._refuse("export", "There is no canvas to export. Run an inference first.")
             return
         dataset = state.datasets.get(state.canvas_dataset_id or "")
-        bundle = state.bundle
+        # Of the bundle that the canvas was made with, where that is still open.
+        bundle = state.bundles.get(state.canvas_bundle_id or "", state.bundle)
         export = CanvasExport(
             state.canvas,
             bundle.intensity_scale if bundle is not None else 1.0,
             dataset.name if dataset is not None else "",
             bundle.name if bundle is not None else "",
+            None if state.refinement is None else state.refinement.network,
         )
         self._write("export", f"Exporting {path.name}", partial(self._verbs.export_canvas, export, path))
 

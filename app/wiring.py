@@ -31,6 +31,7 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
         "train_asked": controller.train,
         "resume_asked": controller.resume,
         "infer_asked": controller.infer,
+        "refine_asked": controller.refine,
         "stop_asked": controller.cancel,
         "save_bundle_asked": controller.save_bundle,
         "export_canvas_asked": controller.export_canvas,

@@ -129,15 +129,21 @@ def _refined(
     job: InferenceJob, drawn: Canvas, truth: Any, files: InferenceFiles
 ) -> Generator[EngineEvent, None, Canvas]:
     """Refine what the network drew and write both; whoever stops in between keeps what was reached."""
+
+    def write() -> Canvas:
+        canvas = refinement.canvas()
+        files.write(job, canvas, drawn, _compared(canvas, truth), _compared(drawn, truth), refinement)
+        return canvas
+
     refinement = Refinement(prepare_refinement(job.dataset, job.bundle, drawn, job.config, job.device), drawn)
     yield RefinementBegan(drawn, job.config.refine, refinement.task.n_patterns)
     try:
         yield from refinement.run()
-    finally:
-        # Nothing is yielded here: this also runs when the consumer closes the generator to cancel.
-        canvas = refinement.canvas()
-        files.write(job, canvas, drawn, _compared(canvas, truth), _compared(drawn, truth), refinement)
-    return canvas
+    except GeneratorExit:
+        # The consumer has closed the generator to cancel; nothing can be told any more, but it can be kept.
+        write()
+        raise
+    return write()
 
 
 def _compared(canvas: Canvas, truth: Any) -> ReconstructionMetrics | None:

@@ -24,6 +24,8 @@ class CanvasExport:
     intensity_scale: float
     dataset: str
     bundle: str
+    network_canvas: Canvas | None = None
+    """As the network drew it, where ``canvas`` was refined."""
 
 
 class EngineVerbs:
@@ -65,6 +67,14 @@ class EngineVerbs:
 
         return infer(dataset, bundle, config)
 
+    def refine(
+        self, dataset: Dataset, bundle: Bundle, canvas: Canvas, config: InferConfig, *, network_canvas: Canvas
+    ) -> Iterator[EngineEvent]:
+        """Bring a canvas in line with the patterns; nothing is written."""
+        from ptycho_engine.refinement_verb import refine_canvas
+
+        return refine_canvas(dataset, bundle, canvas, config, network_canvas=network_canvas)
+
     def simulate(self, path: Path) -> Iterator[EngineEvent]:
         """Simulate a small scan of a procedural object, write it, and open it."""
         from ptycho_engine.formats import read_dataset
@@ -88,7 +98,11 @@ class EngineVerbs:
             yield from _export_pictures(export.canvas, path)
             return
         reconstruction = Reconstruction(
-            export.canvas, None, export.intensity_scale, dataset=export.dataset, bundle=export.bundle
+            export.canvas,
+            export.network_canvas,
+            export.intensity_scale,
+            dataset=export.dataset,
+            bundle=export.bundle,
         )
         write_reconstruction(reconstruction, path)
         yield FileWritten(path)

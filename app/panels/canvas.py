@@ -20,12 +20,15 @@ from app.display.canvas_pictures import (
 )
 from app.display.density import nearest_point
 from app.display.patch_numbers import SCALE_HELP
+from app.display.refinement_pictures import describe_misfits, refinement_picture
 from app.panels.panel import Panel
+from app.state.requests import RefineRequest
 from app.state.session import Session
 from app.widgets.choice_box import ChoiceBox
 from app.widgets.content_or_hint import ContentOrHint
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.image_view import ImageView, Reading
+from app.widgets.refine_bar import RefineBar
 from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas, Dataset, ReconstructionMetrics
 
@@ -42,11 +45,14 @@ class CanvasPanel(Panel):
     panel_id: ClassVar[str] = "canvas"
     help_text: ClassVar[str] = (
         "The object, stitched from the patches at their scan positions. Choose what each of the two linked pictures "
-        "shows; click to select the nearest scan position. The blue box is the patch of the selected frame."
+        "shows; click to select the nearest scan position. The blue box is the patch of the selected frame. "
+        "Refine brings the object in line with the measured patterns, and tells how far the network was from them."
     )
 
     export_asked = Signal(object)
     """An Export that is to be written."""
+    refine_asked = Signal(object)
+    """A RefineRequest for the canvas that is shown."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -56,6 +62,7 @@ class CanvasPanel(Panel):
         self.watch(session.canvas_changed)
         self.watch(session.selection_changed)
         self.watch(session.documents_changed)
+        self.watch(session.job_changed)
         self.refresh()
 
     def _build(self) -> None:
@@ -81,6 +88,8 @@ class CanvasPanel(Panel):
             bar.addWidget(box, 1)
         bar.addWidget(self.overlay)
 
+        self.refine_bar = RefineBar(self)
+
         self.views = (ImageView("Canvas", parent=self), ImageView("Canvas, second picture", parent=self))
         self.views[0].link(self.views[1])
         self.split = QSplitter(Qt.Orientation.Vertical, self)
@@ -88,25 +97,29 @@ class CanvasPanel(Panel):
             self.split.addWidget(view)
         self.warning = ElidedLabel(parent=self)
         self.warning.setObjectName("warning")
-        self.progress, self.agreement, self.quality, self.placing = (ElidedLabel(parent=self) for _ in range(4))
+        self.lines = tuple(ElidedLabel(parent=self) for _ in range(5))
+        self.progress, self.misfit, self.agreement, self.quality, self.placing = self.lines
         content = QWidget(self)
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 2)
         column.setSpacing(0)
         column.addWidget(self.warning)
         column.addWidget(self.split, 1)
-        for label in (self.progress, self.agreement, self.quality, self.placing):
+        for label in self.lines:
             column.addWidget(label)
         self.pages = ContentOrHint(content, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(bar)
+        layout.addWidget(self.refine_bar)
         layout.addWidget(self.pages, 1)
 
     def _connect(self) -> None:
         for box in (*self.shows, self.scale):
             box.currentIndexChanged.connect(self._repaint)
+        self.refine_bar.asked.connect(self._refine)
+        self.refine_bar.shown_changed.connect(self._repaint)
         self.boxes.toggled.connect(self._paint_overlays)
         self.offsets.toggled.connect(self._paint_overlays)
         for view in self.views:
@@ -129,12 +142,13 @@ class CanvasPanel(Panel):
     def refresh(self) -> None:
         """Paint the canvas where it changed, and the selection."""
         state, dataset = self.session.state, self._dataset
-        now = (state.canvas, dataset, state.metrics, state.canvas_done, state.canvas_total)
+        now = (state.canvas, dataset, state.metrics, state.canvas_done, state.canvas_total, state.refinement)
         if not self._painted or any(a is not b and a != b for a, b in zip(now[2:], self._painted[2:], strict=True)):
             self._write_lines()
         if not self._painted or now[0] is not self._painted[0] or now[1] is not self._painted[1]:
             self._repaint()
         self._painted = now
+        self.refine_bar.allow(self._hindrance(), refined=state.refinement is not None)
         if self.offsets.isChecked():
             self._paint_overlays()
         self._paint_mark()
@@ -150,6 +164,7 @@ class CanvasPanel(Panel):
             self.pages.show_hint("No canvas yet. Run an inference: the stitched object appears here while it fills.")
             return
         self.pages.show_content()
+        canvas = self._shown(canvas)
         truth = truth_on_canvas(canvas, dataset.object_ if dataset is not None else None)
         for view, box in zip(self.views, self.shows, strict=True):
             view.origin_px = canvas.origin_px
@@ -158,7 +173,11 @@ class CanvasPanel(Panel):
         self._paint_mark()
 
     def _show(self, view: ImageView, canvas: Canvas, what: View, truth: ComplexArray | None) -> None:
-        picture = canvas_picture(canvas, what, self.scale.choice, truth)
+        picture, refinement = None, self.session.state.refinement
+        if refinement is not None and self.refine_bar.shown.choice == "difference":
+            picture = refinement_picture(canvas, refinement.network, what, self.scale.choice)
+        if picture is None:
+            picture = canvas_picture(canvas, what, self.scale.choice, truth)
         if picture is None:
             view.set_image(None)
             view.set_title(f"{VIEWS[what]} · the dataset holds no object")
@@ -169,7 +188,7 @@ class CanvasPanel(Panel):
         state, canvas = self.session.state, self._canvas
         self.warning.setVisible(canvas is not None and canvas.mode != "none")
         if canvas is None:
-            for label in (self.progress, self.agreement, self.quality, self.placing):
+            for label in self.lines:
                 label.setText("")
             return
         self.warning.setText(
@@ -178,12 +197,38 @@ class CanvasPanel(Panel):
         height, width = canvas.object_.shape
         y, x = canvas.origin_px
         done = f"{state.canvas_done}/{state.canvas_total} patches" if state.canvas_total else ""
+        if state.refinement is not None:
+            # While a canvas is refined, its counters tell of looks at patterns; the line below tells the passes.
+            done = f"{len(canvas.scan_positions)} patches, refined"
         dropped = f" · {canvas.dropped} dropped at the border" if canvas.dropped else ""
         self.progress.setText(f"{done} · {height} × {width} px from y {y}, x {x} · crop {canvas.crop}{dropped}")
-        for label, text in zip((self.agreement, self.quality), _metrics_texts(state.metrics), strict=True):
+        metrics = state.metrics
+        if state.refinement is not None and self.refine_bar.shown.choice == "network":
+            metrics = state.refinement.network_metrics
+        misfit = describe_misfits(state.refinement.misfits) if state.refinement is not None else ""
+        texts = (misfit, *_metrics_texts(metrics))
+        for label, text in zip((self.misfit, self.agreement, self.quality), texts, strict=True):
             label.setText(text)
             label.setVisible(bool(text))
         self.placing.setText(f"Offsets: {describe_offsets(canvas.canvas_offsets())}")
+
+    def _shown(self, canvas: Canvas) -> Canvas:
+        """Return the canvas as refined, or as the network drew it: whichever is to be looked at."""
+        refinement = self.session.state.refinement
+        return refinement.network if refinement is not None and self.refine_bar.shown.choice == "network" else canvas
+
+    def _hindrance(self) -> str:
+        """Return why the canvas cannot be refined now, nothing if it can."""
+        state = self.session.state
+        if state.canvas is None:
+            return "there is no canvas yet"
+        if state.busy:
+            return "another job is running"
+        if state.canvas.mode != "none":
+            return "in a compatibility mode pixels are not where the scan says"
+        if self._dataset is None or (state.canvas_bundle_id or "") not in state.bundles:
+            return "the scan or the bundle of this canvas is not open"
+        return ""
 
     def _paint_overlays(self, *_: object) -> None:
         canvas = self._canvas
@@ -233,6 +278,9 @@ class CanvasPanel(Panel):
         nearest = nearest_point(self._places(dataset.scan_positions, canvas), row, column)
         if nearest is not None:
             self.frame_asked.emit(nearest)
+
+    def _refine(self, passes: int, refine_probe: bool) -> None:
+        self.refine_asked.emit(RefineRequest(passes, refine_probe))
 
     def _hovered(self, reading: Reading | None) -> None:
         view = self.sender()

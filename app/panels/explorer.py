@@ -60,7 +60,8 @@ def entries(state: AppState) -> list[Entry]:
     for key, canvas in state.canvases.items():
         dataset_id = state.canvas_datasets.get(key)
         known = state.datasets.get(dataset_id) if dataset_id else None
-        facts = f"inference · {whole(len(canvas.scan_positions))} patches"
+        made = "refinement" if key in state.canvas_refinements else "inference"
+        facts = f"{made} · {whole(len(canvas.scan_positions))} patches"
         name = known.name if known is not None else key.removeprefix("canvas:")
         lines.append(Entry("Runs", key, name, facts, "canvas", key == state.canvas_id, f"{name}\n{facts}", None))
     return lines

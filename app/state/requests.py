@@ -19,3 +19,11 @@ class TrainRequest:
     """Where the run is kept; ``None``: a new folder among the runs."""
     start_from_current: bool = False
     """Go on from the weights of the current bundle instead of a fresh network."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefineRequest:
+    """A refinement of the canvas that is shown."""
+
+    passes: int
+    refine_probe: bool = False

@@ -10,7 +10,7 @@ from app.state.app_events import RunOpened
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.config import InferConfig, TrainConfig
-from ptycho_engine.documents import Bundle, Dataset, LossHistory
+from ptycho_engine.documents import Bundle, Canvas, Dataset, LossHistory
 from ptycho_engine.errors import BundleError
 from ptycho_engine.events import EngineEvent
 from tests.app.samples import (
@@ -83,6 +83,20 @@ class FakeVerbs(EngineVerbs):
             self.paused.set()
             assert self.go_on.wait(10)
         yield canvas_updated(5)
+        yield events.InferenceCompleted(make_canvas(), None, None, 1.0, 10.0)
+
+    def refine(
+        self, dataset: Dataset, bundle: Bundle, canvas: Canvas, config: InferConfig, *, network_canvas: Canvas
+    ) -> Iterator[EngineEvent]:
+        self.calls.append(("refine", (dataset, bundle, canvas, config, network_canvas)))
+        yield events.JobStarted("refine", "CPU · 1 thread", 10, "patterns")
+        yield events.RefinementBegan(network_canvas, config.refine, 6)
+        yield events.MisfitMeasured(0, config.refine, 0.5, None, None, 1.0, 0.0)
+        yield canvas_updated(5)
+        if self.pausing:
+            self.paused.set()
+            assert self.go_on.wait(10)
+        yield events.MisfitMeasured(config.refine, config.refine, 0.1, None, None, 1.0, 1.0)
         yield events.InferenceCompleted(make_canvas(), None, None, 1.0, 10.0)
 
     def simulate(self, path: Path) -> Iterator[EngineEvent]:

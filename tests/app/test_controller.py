@@ -9,7 +9,7 @@ from app.controller import Controller, new_run_folder
 from app.display.exports import Export
 from app.jobs.verbs import holds_a_bundle
 from app.state.app_state import AppState
-from app.state.requests import TrainRequest
+from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from ptycho_engine.config import TrainConfig
 from tests.app.fake_verbs import FakeVerbs
@@ -76,10 +76,11 @@ def test_a_bad_file_gives_one_clear_notice_and_leaves_the_rest_open(bench: Bench
 
 
 @pytest.mark.usefixtures("expects_notice")
-@pytest.mark.parametrize("intent", ["train", "infer", "resume", "save_bundle", "export_canvas"])
+@pytest.mark.parametrize("intent", ["train", "infer", "refine", "resume", "save_bundle", "export_canvas"])
 def test_what_cannot_be_done_is_said_in_words(bench: Bench, intent: str, tmp_path: Path) -> None:
     arguments: dict[str, list[object]] = {
         "train": [REQUEST],
+        "refine": [RefineRequest(3)],
         "save_bundle": [tmp_path / "a"],
         "export_canvas": [tmp_path / "a"],
     }
@@ -211,3 +212,64 @@ def test_bundles_are_known_by_their_content(tmp_path: Path) -> None:
     assert not holds_a_bundle(tmp_path / "wts.h5.zip.npz")
     assert not holds_a_bundle(tmp_path / "text.zip")
     assert not holds_a_bundle(tmp_path / "missing.zip")
+
+
+def _inferred(bench: Bench) -> None:
+    bench.controller.open_files([SCAN, BUNDLE])
+    bench.settle()
+    bench.verbs.pausing = False
+    bench.controller.infer()
+    bench.settle()
+
+
+def test_refinement_starts_from_the_canvas_shown_and_keeps_that_of_the_network(bench: Bench, tmp_path: Path) -> None:
+    _inferred(bench)
+    drawn = bench.state.canvas
+    bench.controller.refine(RefineRequest(7, refine_probe=True))
+    bench.settle()
+    name, (dataset, bundle, canvas, config, network) = bench.verbs.calls[-1]
+    assert (name, config.refine, config.refine_probe) == ("refine", 7, True)
+    assert (dataset, bundle) == (bench.state.dataset, bench.state.bundle)
+    assert canvas is network is drawn
+    first = bench.state.canvas
+    assert first is not drawn
+    assert bench.state.refinement is not None
+    assert bench.state.refinement.network is drawn
+    bench.controller.refine(RefineRequest(2))
+    bench.settle()
+    *_, (_, (_, _, canvas, _, network)) = bench.verbs.calls
+    assert canvas is first
+    assert network is drawn
+    bench.controller.export_canvas(tmp_path / "a.npz")
+    bench.settle()
+    export = bench.verbs.calls[-1][1][0]
+    assert (export.canvas, export.network_canvas) == (bench.state.canvas, drawn)
+
+
+def test_a_cancelled_refinement_keeps_what_was_reached(pausing: Bench) -> None:
+    _inferred(pausing)
+    drawn, pausing.verbs.pausing = pausing.state.canvas, True
+    pausing.controller.refine(RefineRequest(7))
+    assert pausing.verbs.paused.wait(5)
+    pausing.controller.cancel()
+    pausing.verbs.go_on.set()
+    pausing.settle()
+    state = pausing.state
+    assert state.job is not None
+    assert state.job.state == "stopped"
+    assert state.canvas is not None
+    assert state.canvas is not drawn
+    assert state.canvas_id == f"canvas:{state.job.id}"
+    assert state.canvases[state.canvas_id] is state.canvas
+    assert len(state.canvases) == 2
+    assert state.canvas_refinements[state.canvas_id].network is drawn
+
+
+@pytest.mark.usefixtures("expects_notice")
+def test_a_canvas_whose_scan_was_closed_is_not_refined(bench: Bench) -> None:
+    _inferred(bench)
+    assert bench.state.dataset_id is not None
+    bench.controller.close_document(bench.state.dataset_id)
+    bench.controller.refine(RefineRequest(7))
+    assert bench.messages() == ["The scan of this canvas is not open any more. Open it again, then infer."]
+    assert bench.verbs.calls[-1][0] == "infer"

@@ -8,6 +8,8 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
 
 from app.actions import ACTIONS
+from app.panels.canvas import CanvasPanel
+from app.panels.explorer import entries
 from app.panels.registry import PANELS
 from app.panels.training import TrainingPanel
 from app.settings import SettingsStore
@@ -74,6 +76,24 @@ def test_the_status_bar_shows_the_job_and_cancels_it(shown: Shown) -> None:
     shown.settle()
     assert bar.cancel.isHidden()
     assert bar.title.text().endswith("stopped")
+
+
+def test_the_button_on_the_canvas_refines_and_tells_the_explorer(shown: Shown) -> None:
+    shown.open(SCAN, BUNDLE)
+    shown.window.actions_by_id["infer"].trigger()
+    shown.settle()
+    panel = shown.window.panels["canvas"]
+    assert isinstance(panel, CanvasPanel)
+    panel.refine_bar.passes.setValue(4)
+    panel.refine_bar.button.click()
+    shown.settle()
+    assert shown.verbs.calls[-1][0] == "refine"
+    assert shown.verbs.calls[-1][1][3].refine == 4
+    assert shown.state.refinement is not None
+    assert [entry.facts.split()[0] for entry in entries(shown.state) if entry.icon == "canvas"] == [
+        "inference",
+        "refinement",
+    ]
 
 
 def test_files_dropped_on_the_window_are_opened(shown: Shown) -> None:

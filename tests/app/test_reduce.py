@@ -182,3 +182,28 @@ def test_a_run_of_this_window_is_not_replaced_by_what_its_folder_says() -> None:
     running = after(app.JobBegan(job, request=request), STARTED)
     assert after(app.RunOpened(RunRecord(Path("/runs/a"), "train", "stopped")), start=running) is running
     assert running.requests == {"run:/runs/a": request}
+
+
+def test_a_refinement_keeps_the_network_s_canvas_and_its_figures() -> None:
+    drawn, refined = make_canvas(), make_canvas()
+    before, later = (ReconstructionMetrics(value, value, value, 20.0, 0.5, 9) for value in (0.5, 0.9))
+    state = after(INFER, events.MetricsMeasured(before), events.InferenceCompleted(drawn, before, None, 1.0, 1.0))
+    job = app.JobBegan(replace(INFER.job, id="refine-1", verb="refine", bundle_id="bundle:b"))
+    first, last = (events.MisfitMeasured(done, 3, 0.5 - done / 10, None, None, 1.0, 1.0) for done in (0, 3))
+    state = after(job, events.RefinementBegan(drawn, 3, 9), first, canvas_updated(5), last, start=state)
+    assert state.metrics is None
+    assert state.refinement is not None
+    assert state.refinement.network is drawn
+    assert state.refinement.network_metrics is before
+    assert state.refinement.misfits == (first, last)
+    done = after(events.InferenceCompleted(refined, later, None, 1.0, 1.0), start=state)
+    assert (done.canvas, done.canvas_bundle_id, done.metrics) == (refined, "bundle:b", later)
+    back = after(app.DocumentChosen("canvas:infer-1"), start=done)
+    assert (back.canvas, back.refinement, back.metrics) == (drawn, None, before)
+    again = after(app.DocumentChosen("canvas:refine-1"), start=back)
+    assert (again.canvas, again.refinement) == (refined, state.refinement)
+    closed = after(app.DocumentClosed("canvas:refine-1"), start=again)
+    assert (closed.canvas, closed.refinement) == (None, None)
+    assert "canvas:refine-1" not in closed.canvas_refinements
+    assert after(INFER, start=again).refinement is None
+    assert after(first).refinement is None

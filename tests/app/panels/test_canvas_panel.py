@@ -1,13 +1,24 @@
 """The canvas panel: pictures, scale, overlays, metrics, selection."""
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.panels.canvas import CanvasPanel
-from app.state.app_events import DocumentClosed, FrameSelected
+from app.state.app_events import DocumentClosed, FrameSelected, JobBegan, JobEnded
+from app.state.app_state import JobState
+from app.state.requests import RefineRequest
 from app.state.session import Session
+from ptycho_engine.arrays import frozen_array
+from ptycho_engine.documents import Canvas, ReconstructionMetrics
+from ptycho_engine.events import BundleLoaded, InferenceCompleted, MisfitMeasured, RefinementBegan
 from tests.app.panels.scan_samples import DATASET_ID, NETWORK_PER_PHYSICAL, letter_session, show_canvas
+from tests.app.samples import make_bundle
 from tests.app.widgets.screen import click_at, looks_like, move_to, painted_brightness, show
 
 
@@ -128,3 +139,99 @@ def test_what_the_user_chose_outlasts_the_next_update(qtbot: QtBot) -> None:
     show_canvas(session)
     assert panel.views[0].colour_map == "cividis"
     assert panel.views[0].levels == (0.0, 1.0)
+
+
+def _refined(session: Session, network: Canvas) -> Canvas:
+    """Let a refinement of the canvas end: twice as strong in one corner, turned by half a radian there."""
+    values = network.object_.copy()
+    values[:20, :20] *= 2 * np.exp(0.5j)
+    canvas = replace(network, object_=frozen_array(values, np.complex64))
+    job = JobState("refine-1", "refine", "Refining", dataset_id=DATASET_ID, bundle_id=session.state.bundle_id)
+    session.apply(JobBegan(job), RefinementBegan(network, 4, 9))
+    session.apply(MisfitMeasured(0, 4, 0.4, 12.0, 0.8, 0.97, 0.1), MisfitMeasured(4, 4, 0.1, 0.9, 0.85, 0.97, 1.0))
+    metrics = ReconstructionMetrics(0.99, 0.98, 0.97, 31.5, 0.954, 4321)
+    session.apply(InferenceCompleted(canvas, metrics, None, 1.0, 2.0), JobEnded("refine-1", "completed"))
+    return canvas
+
+
+def _with_bundle(session: Session) -> Canvas:
+    """Show a canvas whose scan and bundle are open."""
+    session.apply(BundleLoaded(make_bundle()))
+    canvas = show_canvas(session)
+    job = JobState("infer", "infer", "infer", dataset_id=DATASET_ID, bundle_id=session.state.bundle_id)
+    metrics = session.state.metrics
+    session.apply(JobBegan(job), InferenceCompleted(canvas, metrics, None, 1.0, 2.0), JobEnded("infer", "completed"))
+    return canvas
+
+
+def test_the_button_asks_for_a_refinement_with_its_settings(qtbot: QtBot) -> None:
+    session, panel = _panel(qtbot)
+    asked: list[RefineRequest] = []
+    panel.refine_asked.connect(asked.append)
+    bar = panel.refine_bar
+    assert not bar.button.isEnabled()
+    assert "there is no canvas yet" in bar.button.toolTip()
+    show_canvas(session)
+    assert not bar.button.isEnabled()
+    _with_bundle(session)
+    assert bar.button.isEnabled()
+    bar.passes.setValue(13)
+    bar.probe.setChecked(True)
+    bar.button.setFocus()
+    QTest.keyClick(bar.button, Qt.Key.Key_Space)
+    assert asked == [RefineRequest(13, refine_probe=True)]
+    for widget in (bar.button, bar.passes, bar.probe, bar.shown):
+        assert widget.accessibleName()
+        assert widget.toolTip()
+        assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+    session.apply(JobBegan(JobState("train", "train", "Training")))
+    assert not bar.button.isEnabled()
+    assert "another job is running" in bar.button.toolTip()
+
+
+def test_a_canvas_of_a_compatibility_mode_is_not_refined(qtbot: QtBot) -> None:
+    session, panel = _panel(qtbot)
+    _with_bundle(session)
+    show_canvas(session, mode="2026-07")
+    session.apply(JobEnded("infer", "completed"))
+    assert not panel.refine_bar.button.isEnabled()
+    assert "compatibility" in panel.refine_bar.button.toolTip()
+
+
+def test_refined_network_and_difference_can_be_looked_at(qtbot: QtBot) -> None:
+    session, panel = _panel(qtbot)
+    network = _with_bundle(session)
+    assert not panel.refine_bar.shown.isEnabled()
+    refined = _refined(session, network)
+    shown = panel.refine_bar.shown
+    assert shown.isEnabled()
+    assert panel.misfit.text().startswith("Misfit: R 0.400 → 0.100, pass 4/4 · deviance 12 → 0.9 a pixel (noise 0.85)")
+    assert "complex 0.970" in panel.agreement.text()
+    choices: tuple[Literal["refined", "network"], ...] = ("refined", "network")
+    for choice, expected in zip(choices, (refined, network), strict=True):
+        shown.choose(choice)
+        values = panel.views[0].values
+        assert values is not None
+        np.testing.assert_allclose(values, np.abs(expected.object_), rtol=1e-5)
+    assert "complex 0.765" in panel.agreement.text()
+    shown.choose("difference")
+    amplitude, phase = panel.views[0].values, panel.views[1].values
+    assert amplitude is not None
+    assert phase is not None
+    corner, rest = (slice(0, 20), slice(0, 20)), (slice(40, None), slice(40, None))
+    assert amplitude[corner].mean() > 0.5 * np.abs(network.object_[corner]).mean()
+    # The best common factor and phase are taken out first: what differs in one corner is seen there alone.
+    assert phase[corner].mean() - phase[rest].mean() == pytest.approx(0.5, abs=1e-3)
+    assert panel.views[0].title.startswith("Refined − network")
+    panel.shows[1].choose("coverage")
+    assert panel.views[1].title.startswith("Coverage")
+
+
+def test_a_new_inference_shows_itself_again(qtbot: QtBot) -> None:
+    session, panel = _panel(qtbot)
+    _refined(session, _with_bundle(session))
+    panel.refine_bar.shown.choose("network")
+    _with_bundle(session)
+    assert panel.refine_bar.shown.choice == "refined"
+    assert not panel.refine_bar.shown.isEnabled()
+    assert not panel.misfit.isVisible()
