@@ -29,9 +29,9 @@ from ptycho_engine.events import (
 from ptycho_engine.formats.frames import ArrayFrames
 from ptycho_engine.inference import infer
 from ptycho_engine.refinement import Refinement
-from ptycho_engine.refinement_descent import proximal_amplitude, step_size
+from ptycho_engine.refinement_descent import Descent, proximal_amplitude, step_size
 from ptycho_engine.refinement_field import ObjectField
-from ptycho_engine.refinement_misfit import noise_deviance
+from ptycho_engine.refinement_misfit import Misfit, noise_deviance
 from ptycho_engine.refinement_task import prepare_refinement
 from ptycho_engine.refinement_verb import refine_canvas
 from ptycho_engine.runs.run_folder import read_run
@@ -328,3 +328,25 @@ def test_the_step_is_held_and_then_falls() -> None:
     assert step_size(0.0) == step_size(0.5) == refinement_descent.FIRST_STEP
     assert step_size(1.0) == pytest.approx(refinement_descent.FIRST_STEP * refinement_descent.LAST_STEP)
     assert step_size(0.6) > step_size(0.8) > step_size(1.0)
+
+
+def test_what_patterns_cannot_tell_is_taken_back_from_the_probe() -> None:
+    dataset = _scan()
+    canvas = _canvas(dataset)
+    task = prepare_refinement(dataset, BUNDLE, canvas, CONFIG, torch.device("cpu"))
+    field = ObjectField.around(canvas, dataset.scan_positions, N, 4.0, torch.device("cpu"))
+    descent = Descent(task, field)
+    v, u = np.mgrid[:N, :N]
+    descent.illumination *= torch.from_numpy((1.7 * np.exp(1j * (0.4 + 0.05 * v - 0.03 * u))).astype(np.complex64))
+    factors = []
+    for _ in range(2):
+        misfit = Misfit.of(task)
+        for _ in descent.looked_at(task.batches.all_groups(), misfit):
+            pass
+        factors.append((misfit.r_factor, misfit.factor))
+        descent.fix_probe()
+    np.testing.assert_allclose(descent.illumination, task.illumination, atol=1e-4)
+    # The object took all of it: the predicted patterns are the same.
+    assert factors[0] == pytest.approx(factors[1], rel=1e-3)
+    object_ = torch.view_as_complex(field.pixels)
+    assert float(object_[50, 50].abs()) == pytest.approx(1.7 * 4.0 * abs(canvas.object_[34, 34]), rel=1e-3)
