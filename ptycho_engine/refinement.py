@@ -90,6 +90,7 @@ class Refinement:
                     yield from self._preview()
             if task.refine_probe:
                 descent.fix_probe()
+            descent.follow_slow_change()
             if number + 1 < task.n_passes:
                 yield self._measured(number + 1, misfit)
         descent.settle()

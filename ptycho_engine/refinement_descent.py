@@ -22,6 +22,8 @@ LIT_TIMES = 2.0
 """Patterns that light an average lit pixel in one step: as few as still give steps that agree with each other."""
 DAMPING = 0.6
 """Added to the light on a pixel, in mean lights of the probe: a pixel that is hardly lit hardly moves."""
+SLOW = 0.125
+"""Width of the neighbourhood in which a change counts as slow, in sides of a patch."""
 LEAST_EXCESS = 1e-3
 """Deviance of a pixel beyond noise that a start is held for having at least: less cannot be told from none."""
 PROXIMITY = 1.0
@@ -55,6 +57,7 @@ class Descent:
         self.illumination = task.illumination.clone()
         self._prior = field.pixels.clone()
         self._prior_weight = 0.0
+        self._start = field.pixels.clone()
         self._velocity = torch.zeros_like(field.pixels)
         self._probe_velocity = torch.zeros_like(self.illumination)
         self._probe_power = float(_power(self.illumination).sum())
@@ -72,11 +75,35 @@ class Descent:
         """
         excess = misfit.excess
         self._prior.copy_(self.field.pixels)
+        self._start.copy_(self.field.pixels)
         if excess is None:
             self._prior_weight = 0.0
             return
         light = float(_power(self.task.illumination).mean())
         self._prior_weight = light / (2 * max(excess, LEAST_EXCESS))
+
+    def follow_slow_change(self) -> None:
+        """Let what the descent is held to take up every slow change that the patterns have asked for so far.
+
+        Noise differs from pixel to pixel, and so do the errors that the prior allows for; but a good network errs
+        slowly as well: the phase that it draws bends over the scan, which the patterns show clearly and a prior for
+        each pixel resists. So the start is multiplied by the complex factor, smooth over ``SLOW`` of the side of a
+        patch, that brings it nearest to the object as it is now. The noise in a factor is that of a mean over all
+        pixels of its neighbourhood.
+        """
+        from scipy.ndimage import gaussian_filter
+
+        if not self._prior_weight:
+            return
+        now, start = (torch.view_as_complex(parts).cpu().numpy() for parts in (self.field.pixels, self._start))
+        width = SLOW * self.task.model.n
+        turned = now * start.conj()
+        strength = gaussian_filter(np.square(np.abs(start)), width)
+        factor = (gaussian_filter(turned.real, width) + 1j * gaussian_filter(turned.imag, width)) / np.maximum(
+            strength, _TINY
+        )
+        followed = torch.from_numpy((start * factor).astype(np.complex64))
+        self._prior.copy_(torch.view_as_real(followed))
 
     def looked_at(self, patterns: IndexArray, misfit: Misfit) -> Iterator[int]:
         """Measure the misfit of some patterns, piece by piece; yields how many each piece held."""

@@ -173,6 +173,18 @@ def test_few_photons_are_not_taken_for_structure() -> None:
     assert _complex(refined[40], dataset) > _complex(refined[5], dataset) - 0.005
 
 
+def test_a_good_network_s_slow_bend_of_the_phase_is_straightened() -> None:
+    """The nearer a start is to the object, the more it is trusted: its bend must not be."""
+    dataset = _scan(1e5)
+    assert dataset.object_ is not None
+    rows, columns = np.mgrid[:SIDE, :SIDE] / SIDE - 0.5
+    bend = np.exp(1j * (1.2 * (rows**2 - columns**2) + 0.4 * rows))
+    start = replace(_canvas(dataset), object_=(dataset.object_ * bend)[16:-16, 16:-16].astype(np.complex64))
+    refined = _end(_run(dataset, start, refine=20)).canvas
+    left = 1 - _complex(refined, dataset), 1 - _complex(start, dataset)
+    assert left[0] < 0.5 * left[1]
+
+
 @pytest.mark.parametrize("resident", [True, False])
 def test_memory_does_not_change_the_result(resident: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = _scan()
