@@ -253,6 +253,28 @@ class ReconstructionMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class FitFigures:
+    """How good a network is on a fixed sample of patterns: the first four figures need no known object."""
+
+    r_factor: float
+    """sum |A_predicted - A_measured| / sum A_measured."""
+    empty_r_factor: float
+    """The R-factor of an empty object, with the energy of the measured patterns."""
+    poisson_deviance: float
+    """Per pixel; about 1 where the fit lacks nothing but the noise of many photons."""
+    overlap_consistency: float
+    """Correlation of neighbouring patches where the probe lit both; NaN where it is not defined, as all below."""
+    amplitude_correlation: float
+    """Of the stitched sample with the known object; NaN without one, as the two below."""
+    phase_correlation: float
+    complex_correlation: float
+    n_patches: int
+    """Patches of the sample."""
+    scan: Literal["test", "training"]
+    """Where the sample was taken from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """One thing that is wrong, or worth knowing."""
 

@@ -35,28 +35,47 @@ def compare_with_object(canvas: Canvas, object_: ComplexArray) -> Reconstruction
     ReconstructionMetrics
         A figure that is not defined (of a constant image, of no common pixel) is NaN.
     """
-    ours, truth, common = _overlap(canvas, object_)
+    ours, truth, common = common_area(canvas, object_)
     n_pixels = int(np.count_nonzero(common))
     a, b = ours[common].astype(np.complex128), truth[common].astype(np.complex128)
-    inner = complex(np.vdot(b, a))
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
-    if n_pixels == 0 or norms == 0:
+    if n_pixels == 0 or not a.any() or not b.any():
         return ReconstructionMetrics(np.nan, np.nan, np.nan, np.nan, np.nan, n_pixels)
-    middle = _direction(complex(b.sum()))
-    phase = np.angle(a * np.conj(_direction(inner) * middle))
+    of_amplitude, of_phase, of_both = correlations(a, b)
     amplitude, true_amplitude = np.abs(a), np.abs(b)
     factor = float(amplitude @ true_amplitude / (amplitude @ amplitude))
     return ReconstructionMetrics(
-        amplitude_correlation=_correlation(amplitude, true_amplitude),
-        phase_correlation=_correlation(phase, np.angle(b * np.conj(middle))),
-        complex_correlation=min(1.0, abs(inner) / norms),
+        amplitude_correlation=of_amplitude,
+        phase_correlation=of_phase,
+        complex_correlation=of_both,
         psnr_db=_psnr(factor * amplitude, true_amplitude),
         ssim=_ssim(factor * np.abs(ours), np.abs(truth), common),
         n_pixels=n_pixels,
     )
 
 
-def _overlap(canvas: Canvas, object_: ComplexArray) -> tuple[ComplexArray, ComplexArray, NDArray[np.bool_]]:
+def correlations(a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]) -> tuple[float, float, float]:
+    """Return the correlations of amplitude, of phase and of both, as :func:`compare_with_object` defines them.
+
+    Parameters
+    ----------
+    a, b
+        (n,) complex values of the same pixels, ``b`` the truth; NaN comes back for no pixel, or for only zeros.
+    """
+    a, b = np.asarray(a, np.complex128), np.asarray(b, np.complex128)
+    inner = complex(np.vdot(b, a))
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if norms == 0:
+        return np.nan, np.nan, np.nan
+    middle = _direction(complex(b.sum()))
+    phase = np.angle(a * np.conj(_direction(inner) * middle))
+    return (
+        _correlation(np.abs(a), np.abs(b)),
+        _correlation(phase, np.angle(b * np.conj(middle))),
+        min(1.0, abs(inner) / norms),
+    )
+
+
+def common_area(canvas: Canvas, object_: ComplexArray) -> tuple[ComplexArray, ComplexArray, NDArray[np.bool_]]:
     """Return canvas and object on their common rectangle, and which of its pixels are covered."""
     row, column = canvas.origin_px
     height, width = canvas.object_.shape

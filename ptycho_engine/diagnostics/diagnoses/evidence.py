@@ -1,0 +1,65 @@
+"""What the diagnoses of a training look at."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ptycho_engine.diagnostics.readings import Reading
+
+SETTLING_STEPS = 32
+"""Optimiser steps that two readings must lie apart to say that nothing moves: Adam forgets in about as many."""
+LITTLE = 0.02
+"""Part of the loss by which it must fall between two such readings: epochs of a training that learns gain more, until
+it fits the data; so this alone never makes a finding."""
+LEARNED = 0.9
+"""Part of the empty object's R-factor below which a network has learned something of the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEvidence:
+    """A training as far as it has come."""
+
+    readings: tuple[Reading, ...]
+    """In order; at least one."""
+    start_loss: float
+    """Loss that the training began with; infinite in its first epoch, when there is nothing to compare with."""
+    lowest_loss: float
+    """Least mean loss of an epoch before the newest reading; infinite where there is none."""
+
+    @property
+    def now(self) -> Reading:
+        """The newest reading."""
+        return self.readings[-1]
+
+    @property
+    def earlier(self) -> Reading | None:
+        """The newest of the readings that are enough steps old to compare with; ``None`` if there is none."""
+        old = [one for one in self.readings if one.step <= self.now.step - SETTLING_STEPS]
+        return old[-1] if old else None
+
+    def lasting(self, holds: Callable[[Reading], bool]) -> bool:
+        """Whether something holds of every reading from the earlier one to the newest."""
+        earlier = self.earlier
+        return earlier is not None and all(holds(one) for one in self.readings if one.step >= earlier.step)
+
+    @property
+    def standing_still(self) -> bool:
+        """Whether the training loss gained little since the earlier reading."""
+        earlier = self.earlier
+        return earlier is not None and gain(earlier.train_loss, self.now.train_loss) < LITTLE
+
+    @property
+    def nothing_learned(self) -> bool:
+        """Whether the network fits the patterns no better than an empty object does."""
+        return fits_like_nothing(self.now)
+
+
+def gain(before: float, after: float) -> float:
+    """Return the part by which a loss fell, negative where it rose."""
+    return (before - after) / abs(before) if before else 0.0
+
+
+def fits_like_nothing(reading: Reading) -> bool:
+    """Whether a network fits no better than an empty object."""
+    fit = reading.fit
+    return not math.isfinite(fit.r_factor) or fit.r_factor >= LEARNED * fit.empty_r_factor
