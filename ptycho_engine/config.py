@@ -267,6 +267,12 @@ class TrainConfig(Config):
         None, "Network architecture, a name in the registry of models; empty takes the recipe's own", advanced=True
     )
 
+    remedy: bool = option(
+        True,
+        "Start a collapsed training anew, and go back to half the rate after a divergence; never done by upstream",
+        advanced=True,
+    )
+
     def grouping(self) -> GroupingConfig:
         """Return the settings with which the training groups are drawn."""
         return GroupingConfig(self.gridsize, self.n_groups, self.neighbor_count, self.seed)

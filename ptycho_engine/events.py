@@ -16,6 +16,7 @@ from ptycho_engine.documents import (
     Canvas,
     Dataset,
     Diagnosis,
+    FitFigures,
     LossHistory,
     PatchStats,
     ReconstructionMetrics,
@@ -119,6 +120,16 @@ class EpochDone:
     learning_rate: float
     best: bool
     """Whether this is the best epoch so far (validation loss, or training loss without a test scan)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationMeasured:
+    """How good the network is on a fixed sample, at the end of each epoch and now and then in long ones."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    step: int
+    epoch: int
+    figures: FitFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +283,7 @@ EngineEvent: TypeAlias = (
     | StepDone
     | LossMeasured
     | EpochDone
+    | ValidationMeasured
     | PatchPreview
     | StatsMeasured
     | CanvasUpdated

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho_engine.arrays import ComplexArray, IndexArray
+from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray
 from ptycho_engine.batches import Batch, GroupBatches
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle
@@ -34,6 +34,30 @@ class Step:
     """Before clipping."""
     patches: torch.Tensor
     """(B, C, N, N) complex64 what the network drew before the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerState:
+    """All that a trainer changes, copied on its device."""
+
+    network: dict[str, torch.Tensor]
+    optimiser: dict[str, dict[str, torch.Tensor]]
+    """The moments of each parameter, by its name."""
+    clip: tuple[FloatArray, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a network draws of a batch, on the device; all (B, C, N, N)."""
+
+    patches: torch.Tensor
+    """complex64, network scale."""
+    predicted: torch.Tensor
+    """float32 the amplitude that they give on the detector."""
+    amplitude: torch.Tensor
+    """float32 output of the amplitude's head, which may be negative."""
+    phase: torch.Tensor
+    """float32 [rad] output of the phase's head, not wrapped."""
 
 
 class Trainer:
@@ -79,10 +103,12 @@ class Trainer:
         self.fused = device.type in ("cpu", "cuda")
         self.optimiser = torch.optim.Adam(self.parameters, lr=plan.learning_rate, fused=self.fused)
         self.clip = GradientClip(plan.clip_factor, device)
+        self.rate_factor = 1.0
+        """What the rates of the schedule are multiplied by."""
 
     def set_learning_rate(self, done: float) -> float:
         """Set and return the learning rate where the part ``done`` (0 to 1) of the training lies behind."""
-        rate = self.plan.learning_rate * self.plan.schedule(done)
+        rate = self.plan.learning_rate * self.plan.schedule(done) * self.rate_factor
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         return rate
@@ -104,11 +130,58 @@ class Trainer:
         with torch.inference_mode():
             return self._predict(batch, self.probe)
 
+    def inspect(self, batch: Batch, probe: torch.Tensor) -> Drawn:
+        """Return what the network draws of a batch, also before amplitude and phase become one complex number."""
+        heads: list[tuple[torch.Tensor, torch.Tensor]] = []
+        hook = self.network.autoencoder.register_forward_hook(lambda _, __, output: heads.append(output))
+        self.network.eval()
+        try:
+            with torch.inference_mode():
+                patches, predicted = self._predict(batch, probe)
+        finally:
+            hook.remove()
+        amplitude, phase = (one.float().reshape(patches.shape) for one in heads[0])
+        return Drawn(patches, predicted, amplitude, phase)
+
     def validation_loss(self, batch: Batch, probe: torch.Tensor) -> torch.Tensor:
         """Return the loss of a batch of another scan, with that scan's probe, a scalar on the device."""
         self.network.eval()
         with torch.inference_mode():
             return self.loss(self._predict(batch, probe)[1], batch.images, self.intensity_scale)
+
+    def start_anew(self, seed: int) -> None:
+        """Draw another start, and forget the moments."""
+        self.network.load_state_dict(fresh_network(self.plan, seed).state_dict())
+        self.optimiser.state.clear()
+        self.clip = GradientClip(self.plan.clip_factor, self.device)
+
+    def snapshot(self) -> TrainerState:
+        """Copy weights, moments and the norms of the clip."""
+        network = {name: one.detach().clone() for name, one in self.network.state_dict().items()}
+        optimiser = {
+            name: {key: value.detach().clone() for key, value in self.optimiser.state.get(parameter, {}).items()}
+            for name, parameter in self._named_parameters()
+        }
+        return TrainerState(network, optimiser, self.clip.state())
+
+    def go_back(self, state: TrainerState) -> None:
+        """Put everything where a snapshot has it."""
+        with torch.no_grad():
+            for name, one in self.network.state_dict().items():
+                one.copy_(state.network[name])
+        self.optimiser.state.clear()
+        for name, parameter in self._named_parameters():
+            if state.optimiser[name]:
+                self.optimiser.state[parameter] = {key: one.clone() for key, one in state.optimiser[name].items()}
+        self.clip.restore(*state.clip)
+
+    def weight_change(self, since: TrainerState) -> float:
+        """Return the norm of what the weights changed by since a snapshot, over their norm then."""
+        with torch.no_grad():
+            then = [since.network[name] for name, _ in self._named_parameters()]
+            change = [one - before for (_, one), before in zip(self._named_parameters(), then, strict=True)]
+            moved, norm = measured_numbers(*(torch.nn.utils.get_total_norm(part) for part in (change, then)))
+        return moved / norm if norm > 0 else float("inf")
 
     def optimiser_state(self) -> dict[str, NDArray[Any]]:
         """Return the moments of Adam and the norms of the clip by name, host arrays."""
@@ -121,6 +194,7 @@ class Trainer:
 
     def restore_optimiser(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Continue with the moments of a checkpoint."""
+        self.optimiser.state.clear()
         for name, parameter in self._named_parameters():
             found = {key.rsplit("/", 1)[1]: value for key, value in arrays.items() if key.rsplit("/", 1)[0] == name}
             if not found:

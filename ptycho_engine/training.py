@@ -13,6 +13,7 @@ from ptycho_engine.errors import EngineError, OutputError, TrainingDiverged
 from ptycho_engine.events import (
     BundleSaved,
     CheckpointSaved,
+    DiagnosisFound,
     EngineEvent,
     EpochDone,
     JobStarted,
@@ -27,6 +28,9 @@ from ptycho_engine.trainer import mean_loss
 from ptycho_engine.training_events import TimeLeft, loss_measured, preview, require_finite, stats_measured, step_done
 from ptycho_engine.training_files import bundle_of, saved_as
 from ptycho_engine.training_job import TrainingJob, prepare_training
+from ptycho_engine.training_remedy import divergence_finding, go_back_after, require_bounded, restart_if_collapsed
+from ptycho_engine.training_state import GoodState
+from ptycho_engine.training_watch import look, look_is_due, read
 
 
 def train(
@@ -110,10 +114,14 @@ def _run(job: TrainingJob) -> Generator[EngineEvent, None, None]:
     yield from _opening_notes(job)
     left = TimeLeft(job.progress.step)
     try:
+        yield from (DiagnosisFound(one) for one in job.progress.findings)
         yield preview(job)
         while job.progress.epoch < job.config.epochs and not _stops_early(job):
-            yield from _epoch(job, left)
-            yield from _end_of_epoch(job, left)
+            try:
+                if (yield from _epoch(job, left)):
+                    yield from _end_of_epoch(job, left)
+            except TrainingDiverged as error:
+                yield from _mended(job, error, left)
     except TrainingDiverged:
         raise
     except (GeneratorExit, EngineError):
@@ -122,11 +130,19 @@ def _run(job: TrainingJob) -> Generator[EngineEvent, None, None]:
     yield from _complete(job)
 
 
-def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, None]:
+def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, bool]:
+    """Do the steps of an epoch; return False if the training began anew meanwhile."""
     progress, batches, trainer = job.progress, job.batches, job.trainer
     ordered = batches.neighbouring_order if job.plan.shared_object else batches.order
     order = ordered(job.config.seed, progress.epoch)
     for groups in batches.slices(order, progress.batch):
+        if look_is_due(job):
+            reading = read(job)
+            require_bounded(job, reading)
+            yield from restart_if_collapsed(job, look(job, reading))
+            if job.progress is not progress:
+                left.begin(0)
+                return False
         started = time.perf_counter()
         rate = trainer.set_learning_rate(progress.step / job.n_steps)
         step = trainer.step(batches.batch(groups))
@@ -140,6 +156,7 @@ def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, Non
         yield step_done(job, left)
         if job.previews.due():
             yield preview(job)
+    return True
 
 
 def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, None]:
@@ -151,15 +168,35 @@ def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, No
         validation_loss = job.validation.loss
     train_loss = mean_loss(job.epoch_losses, job.batches.sizes())
     require_finite(job, train_loss + (validation_loss or 0.0), f"the end of epoch {epoch + 1}")
+    reading = read(job, validation_loss, complete=True)
+    require_bounded(job, reading)
+    told = look(job, reading)
     best = progress.end_epoch(train_loss, validation_loss)
     job.epoch_losses.clear()
-    if best and job.validation is not None:
-        job.best_state = state_of(job.trainer.network)
     rate = job.trainer.optimiser.param_groups[0]["lr"]
-    # Written before anything is told: whoever stops at the first event finds the files complete.
-    saved = list(_save(job, best))
-    yield EpochDone(epoch, job.config.epochs, progress.step - 1, train_loss, validation_loss, rate, best)
-    yield from saved
+    done = EpochDone(epoch, job.config.epochs, progress.step - 1, train_loss, validation_loss, rate, best)
+    told = restart_if_collapsed(job, told)
+    if job.progress is not progress:
+        left.begin(0)
+    else:
+        if best and job.validation is not None:
+            job.best_state = state_of(job.trainer.network)
+        job.good = GoodState(job.trainer.snapshot(), progress.copy())
+        # Written before anything is told: whoever stops at the first event finds the files complete.
+        told += _save(job, best)
+    yield done
+    yield from told
+
+
+def _mended(job: TrainingJob, error: TrainingDiverged, left: TimeLeft) -> Generator[EngineEvent, None, None]:
+    """Tell a divergence and go back, or tell it and fail."""
+    try:
+        told = go_back_after(job, error)
+    except TrainingDiverged:
+        yield divergence_finding(job.progress, error)
+        raise
+    left.begin(job.progress.step)
+    yield from told
 
 
 def _save(job: TrainingJob, best: bool) -> Generator[EngineEvent, None, None]:

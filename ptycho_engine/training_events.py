@@ -18,6 +18,10 @@ class TimeLeft:
     """Estimates the time left from the steps done since the job began or was resumed."""
 
     def __init__(self, step: int) -> None:
+        self.begin(step)
+
+    def begin(self, step: int) -> None:
+        """Count from this step on."""
         self._first = step
         self._started = time.monotonic()
 

@@ -1,11 +1,13 @@
 """What a training keeps on disk for itself: checkpoints to resume from, and the bundle."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ptycho_engine import __version__
 from ptycho_engine.artefacts.folders import make_folder
@@ -16,7 +18,7 @@ from ptycho_engine.documents import Bundle
 from ptycho_engine.errors import BundleError, ConfigError, EngineError, TrainingDiverged
 from ptycho_engine.models.pinn import load_state, state_of
 from ptycho_engine.runs.run_folder import BUNDLE_FILE, list_checkpoints
-from ptycho_engine.training_state import Progress
+from ptycho_engine.training_state import GoodState, Progress
 
 if TYPE_CHECKING:
     from ptycho_engine.training_job import TrainingJob
@@ -32,10 +34,12 @@ FREE_SETTINGS = frozenset(
         "log_every",
         "log_patch_stats",
         "patch_stats_limit",
+        "remedy",
     }
 )
 """Settings that may differ when a training is resumed: they do not change what was computed so far."""
 _SCALE_TOLERANCE = 1e-6
+_GOOD, _GOOD_OPTIMISER = "good-state/", "good-optimiser/"
 
 
 class TrainingFiles:
@@ -76,6 +80,20 @@ class TrainingFiles:
         prune_checkpoints(list_checkpoints(self.folder), best=self.best)
         return path
 
+    def begin_anew(self, job: "TrainingJob") -> Path:
+        """Remove the checkpoints of a start that collapsed, and write that of the new one."""
+        # In this order: without any checkpoint a resumed training collapses, and begins anew, in the same way.
+        for path in list_checkpoints(self.folder):
+            path.unlink(missing_ok=True)
+        self.best = None
+        return self.save_checkpoint(job)
+
+    def forget_after(self, epoch: int, step: int) -> None:
+        """Remove checkpoints of the steps that are undone: one that was written in the middle of this epoch."""
+        for path in list_checkpoints(self.folder):
+            if path.name.startswith(f"epoch-{epoch:04d}-step-") and path.stem > f"epoch-{epoch:04d}-step-{step:06d}":
+                path.unlink(missing_ok=True)
+
     def save_bundle(self, bundle: Bundle) -> Path:
         """Write the bundle in the place of the one before."""
         save_bundle(bundle, self.bundle_path)
@@ -108,7 +126,8 @@ class TrainingFiles:
         except EngineError:
             return
         # A bundle from after the checkpoint belongs to epochs that are computed anew.
-        if bundle.provenance.get("epoch") == progress.best_epoch:
+        known = (bundle.provenance.get("epoch"), bundle.provenance.get("attempt", 0))
+        if known == (progress.best_epoch, progress.attempt):
             job.best_state = bundle.state
 
 
@@ -124,9 +143,10 @@ def checkpoint_of(job: "TrainingJob") -> Checkpoint:
     if not all(np.isfinite(tensor).all() for tensor in state.values()):
         raise TrainingDiverged("a weight is not finite any more", "Lower the learning rate.", file=job.dataset.path)
     losses = torch.stack(job.epoch_losses).tolist() if job.epoch_losses else []
+    between = job.progress.batch > 0
     return Checkpoint(
         state=state,
-        optimiser=job.trainer.optimiser_state(),
+        optimiser=job.trainer.optimiser_state() | (_good_arrays(job) if between else {}),
         values={
             "configuration": job.config.as_dict(),
             "model": job.plan.model.as_dict(),
@@ -134,8 +154,28 @@ def checkpoint_of(job: "TrainingJob") -> Checkpoint:
             "dataset_fingerprint": job.dataset.fingerprint,
             "progress": job.progress.as_dict(),
             "epoch_losses": losses,
+            # At the end of an epoch the state itself is the good one.
+            "good": job.good.progress.as_dict() if between else None,
         },
     )
+
+
+def _good_arrays(job: "TrainingJob") -> dict[str, NDArray[Any]]:
+    """Return the state that the training goes back to when it diverges."""
+    state = job.good.trainer
+    arrays = {f"{_GOOD}{name}": _host(tensor) for name, tensor in state.network.items()}
+    for name, moments in state.optimiser.items():
+        arrays |= {f"{_GOOD_OPTIMISER}{name}/{key}": _host(tensor) for key, tensor in moments.items()}
+    norms, count = state.clip
+    return arrays | {f"{_GOOD_OPTIMISER}clip/norms": norms, f"{_GOOD_OPTIMISER}clip/count": np.array(count, np.int64)}
+
+
+def _host(tensor: torch.Tensor) -> NDArray[Any]:
+    return tensor.cpu().contiguous().numpy().copy()
+
+
+def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): one for name, one in arrays.items() if name.startswith(prefix)}
 
 
 def restore_checkpoint(checkpoint: Checkpoint, job: "TrainingJob", path: Path) -> None:
@@ -150,14 +190,23 @@ def restore_checkpoint(checkpoint: Checkpoint, job: "TrainingJob", path: Path) -
     try:
         earlier = TrainConfig.from_dict(values["configuration"])
         progress = Progress.from_dict(values["progress"])
+        good = progress.copy() if values["good"] is None else Progress.from_dict(values["good"])
         scale, losses = float(values["input_scale"]), [float(loss) for loss in values["epoch_losses"]]
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError("the checkpoint does not hold what a training needs", "Train anew.", file=path) from error
     require_same_training(job.config, earlier, path)
     if abs(scale / job.input_scale - 1.0) > _SCALE_TOLERANCE:
         raise ConfigError("the checkpoint was made with another scan", "Resume with the same scan.", file=path)
-    load_state(job.trainer.network, checkpoint.state)
-    job.trainer.restore_optimiser(dict(checkpoint.optimiser))
+    trainer, arrays = job.trainer, checkpoint.optimiser
+    if values["good"] is not None:
+        load_state(trainer.network, _under(arrays, _GOOD))
+        trainer.restore_optimiser(_under(arrays, _GOOD_OPTIMISER))
+        job.good = GoodState(trainer.snapshot(), good)
+    load_state(trainer.network, checkpoint.state)
+    trainer.restore_optimiser({name: one for name, one in arrays.items() if not name.startswith("good-")})
+    if values["good"] is None:
+        job.good = GoodState(trainer.snapshot(), good)
+    trainer.rate_factor = progress.rate_factor
     job.progress = progress
     job.epoch_losses = [torch.tensor(loss, device=job.device) for loss in losses]
 
@@ -192,6 +241,8 @@ def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
             "version": __version__,
             "seed": job.config.seed,
             "epoch": epoch,
+            "attempt": job.progress.attempt,
+            "remedies": list(job.progress.remedies),
             "dataset": dataset.name,
             "dataset_fingerprint": dataset.fingerprint,
         },

@@ -14,13 +14,14 @@ from ptycho_engine.batches import GroupBatches
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError, DatasetError
+from ptycho_engine.fixed_sample import FixedSample
 from ptycho_engine.geometry.grouping import group_positions
 from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, intensity_scale
 from ptycho_engine.preview import RateLimit, choose_groups
 from ptycho_engine.recipes import Plan, plan_training
 from ptycho_engine.trainer import Trainer
 from ptycho_engine.training_files import TrainingFiles
-from ptycho_engine.training_state import Meter, Progress
+from ptycho_engine.training_state import GoodState, Meter, Progress
 from ptycho_engine.validation import Validation
 
 DEFAULT_PHOTONS = 1e9
@@ -49,6 +50,11 @@ class TrainingJob:
     previews: RateLimit
     preview_groups: IndexArray
     meter: Meter
+    sample: FixedSample
+    """What the training is measured on as it goes."""
+    good: GoodState
+    fine_tunes: bool = False
+    """Whether it begins with the weights of a bundle, so that there is no other start."""
     best_state: Mapping[str, Any] | None = None
     """Tensors of the best epoch, where there is a test scan to tell it."""
 
@@ -93,6 +99,10 @@ def prepare_training(
         )
     photons, origin = photons_of(dataset, config)
     scale_to_photons = intensity_scale(photons, dataset.n)
+    batches = GroupBatches(dataset, grouping, scale, device, config.batch_size)
+    trainer = Trainer(config, plan, dataset.probe, scale_to_photons, device, start_from)
+    validation = None if test_dataset is None else Validation(test_dataset, config, device)
+    measured = batches if validation is None else validation.batches
     job = TrainingJob(
         dataset=dataset,
         config=config,
@@ -102,15 +112,18 @@ def prepare_training(
         intensity_scale=scale_to_photons,
         intensity_scale_origin=f"computed as sqrt(n_photons)/(N/2) with n_photons = {photons:g} {origin}; not learned",
         n_photons=photons,
-        batches=GroupBatches(dataset, grouping, scale, device, config.batch_size),
-        trainer=Trainer(config, plan, dataset.probe, scale_to_photons, device, start_from),
-        validation=None if test_dataset is None else Validation(test_dataset, config, device),
+        batches=batches,
+        trainer=trainer,
+        validation=validation,
         files=None if out is None else TrainingFiles(out),
         progress=Progress(),
         epoch_losses=[],
         previews=RateLimit(config.preview_interval_s),
         preview_groups=choose_groups(grouping.group_centers, config.preview_count),
         meter=Meter(),
+        sample=FixedSample(measured, scale_to_photons, on_test_scan=validation is not None),
+        good=GoodState(trainer.snapshot(), Progress()),
+        fine_tunes=start_from is not None,
     )
     if resume and job.files is not None:
         job.files.restore(job)

@@ -1,14 +1,17 @@
 """How far a training has come: everything that a resumed one needs besides weights and moments."""
 
+import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ptycho_engine.arrays import frozen_array
-from ptycho_engine.documents import LossHistory
+from ptycho_engine.diagnostics.readings import Reading
+from ptycho_engine.documents import Diagnosis, LossHistory
+from ptycho_engine.trainer import TrainerState
 
 
 @dataclass(slots=True)
@@ -30,6 +33,16 @@ class Progress:
     """NaN where there is no test scan."""
     best_loss: float = math.inf
     best_epoch: int = -1
+    readings: list[Reading] = field(default_factory=list)
+    """What was measured of this attempt, for the diagnoses."""
+    findings: list[Diagnosis] = field(default_factory=list)
+    """Diagnoses that held at the newest reading."""
+    attempt: int = 0
+    """Starts before this one that collapsed."""
+    setbacks: int = 0
+    """Times that the training went back to the last good state; each halves the learning rate."""
+    remedies: list[str] = field(default_factory=list)
+    """What was done by itself, one sentence each."""
 
     def end_epoch(self, train_loss: float, validation_loss: float | None) -> bool:
         """Count a complete epoch; return whether it is the best so far."""
@@ -47,6 +60,30 @@ class Progress:
     def epochs_since_best(self) -> int:
         """Complete epochs after the best one."""
         return self.epoch - 1 - self.best_epoch
+
+    @property
+    def rate_factor(self) -> float:
+        """What the learning rates of the schedule are multiplied by."""
+        return float(0.5**self.setbacks)
+
+    @property
+    def start_loss(self) -> float:
+        """The loss that the training began with: of the first step or the first epoch, whichever is greater.
+
+        Infinite in the first epoch. A first batch may lie where the object is empty, and have hardly any loss.
+        """
+        return max(self.step_losses[0], self.train_losses[0]) if self.train_losses and self.step_losses else math.inf
+
+    @property
+    def read_batches(self) -> int:
+        """Batches of the epoch that has begun which the newest reading covers."""
+        newest = self.readings[-1] if self.readings else None
+        begun = self.step - self.batch
+        return newest.step - begun if newest is not None and newest.step > begun else 0
+
+    def copy(self) -> "Progress":
+        """Return progress that shares nothing with this."""
+        return copy.deepcopy(self)
 
     def history(self) -> LossHistory:
         """Return the losses so far as a document."""
@@ -71,6 +108,11 @@ class Progress:
             "validation_losses": [None if math.isnan(loss) else loss for loss in self.validation_losses],
             "best_loss": None if math.isinf(self.best_loss) else self.best_loss,
             "best_epoch": self.best_epoch,
+            "readings": [one.as_dict() for one in self.readings],
+            "findings": [asdict(one) for one in self.findings],
+            "attempt": self.attempt,
+            "setbacks": self.setbacks,
+            "remedies": list(self.remedies),
         }
 
     @classmethod
@@ -88,7 +130,20 @@ class Progress:
             validation_losses=[math.nan if loss is None else float(loss) for loss in values["validation_losses"]],
             best_loss=math.inf if best is None else float(best),
             best_epoch=int(values["best_epoch"]),
+            readings=[Reading.from_dict(one) for one in values["readings"]],
+            findings=[Diagnosis(**one) for one in values["findings"]],
+            attempt=int(values["attempt"]),
+            setbacks=int(values["setbacks"]),
+            remedies=[str(one) for one in values["remedies"]],
         )
+
+
+@dataclass(slots=True)
+class GoodState:
+    """The end of the last epoch, or the start: what a training goes back to when it diverges."""
+
+    trainer: TrainerState
+    progress: Progress
 
 
 @dataclass(slots=True)

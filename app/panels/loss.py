@@ -1,7 +1,7 @@
 """The loss curves of a training, and its figures."""
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.display.wording import duration, number
 from app.panels.panel import Panel
@@ -25,6 +25,10 @@ def headline(state: AppState) -> str:
     validation = losses.epochs.last("validation")
     if validation is not None and validation == validation:
         parts.append(f"validation {number(validation)}")
+    for word, column in (("R", "r_factor"), ("overlap", "overlap_consistency"), ("object", "complex_correlation")):
+        value = losses.fit.last(column)
+        if value is not None and value == value:
+            parts.append(f"{word} {number(value, 3)}")
     parts.append(f"rate {number(losses.steps.last('learning_rate'), 3)}")
     parts.append(f"gradient {number(losses.steps.last('gradient_norm'), 3)}")
     parts.append(f"{number(losses.steps.last('patches_per_s'), 3)} patches/s")
@@ -33,6 +37,16 @@ def headline(state: AppState) -> str:
     return " · ".join(parts)
 
 
+FIRST_AXIS = ("training, each step", "training, epoch", "validation")
+SECOND_AXIS = {
+    "no second axis": (),
+    "learning rate": (),
+    "R-factor": ("r_factor",),
+    "overlap": ("overlap_consistency",),
+    "deviance": ("poisson_deviance",),
+    "known object": ("amplitude_correlation", "phase_correlation", "complex_correlation"),
+}
+"""What can be drawn at the right: its name, and the figures of fit that belong to it."""
 REST_MS = 2000
 """Shortest time between two paintings of growing curves."""
 
@@ -52,21 +66,27 @@ class LossPanel(Panel):
         self.figures = QLabel(self)
         self.figures.setWordWrap(True)
         self.figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.plot = CurvePlot(
-            "Loss", x_label="step", y_label="loss", secondary_label="learning rate", log=True, parent=self
-        )
+        self.plot = CurvePlot("Loss", x_label="step", y_label="loss", log=True, parent=self)
         self.plot.export_asked.connect(self.export_asked)
         self.log_axis = QCheckBox("Log", self)
         self.log_axis.setToolTip("Logarithmic axis")
         self.log_axis.setChecked(True)
         self.log_axis.toggled.connect(self._change_axis)
-        self.rate = QCheckBox("Rate", self)
-        self.rate.setToolTip("Draw the learning rate as well")
-        self.rate.toggled.connect(self._draw)
+        self.second = QComboBox(self)
+        self.second.setAccessibleName("Second axis")
+        self.second.setToolTip(
+            "What to draw at the right: the learning rate, or how good the network is on a fixed sample\n"
+            "R-factor: sum |predicted - measured| / sum measured, 0 is perfect\n"
+            "overlap: whether neighbouring patches show the same, 1 is perfect, 0 is chance\n"
+            "deviance: Poisson deviance per pixel, about 1 where only noise is left\n"
+            "known object: correlations of amplitude, phase and both with the object in the file"
+        )
+        self.second.addItems(list(SECOND_AXIS))
+        self.second.currentTextChanged.connect(self._draw)
         top = QHBoxLayout()
         top.addWidget(self.figures, 1)
         top.addWidget(self.log_axis)
-        top.addWidget(self.rate)
+        top.addWidget(self.second)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 0)
         layout.addLayout(top)
@@ -109,10 +129,23 @@ class LossPanel(Panel):
         else:
             self.plot.remove_series("training, epoch")
             self.plot.remove_series("validation")
-        if self.rate.isChecked():
-            self.plot.set_series("learning rate", steps.column("step"), steps.column("learning_rate"), secondary=True)
-        else:
-            self.plot.remove_series("learning rate")
+        self._draw_second()
+
+    def _draw_second(self) -> None:
+        chosen = self.second.currentText()
+        losses = self.session.state.losses
+        curves = {"learning rate": losses.steps} if chosen == "learning rate" else {}
+        columns = {"learning rate": "learning_rate"}
+        for column in SECOND_AXIS[chosen]:
+            name = column.replace("_", " ").replace("r factor", "R-factor")
+            values = losses.fit.column(column)
+            if (values == values).any():
+                curves[name], columns[name] = losses.fit, column
+        for name in self.plot.series_names:
+            if name not in (*FIRST_AXIS, *curves):
+                self.plot.remove_series(name)
+        for name, table in curves.items():
+            self.plot.set_series(name, table.column("step"), table.column(columns[name]), secondary=True)
 
     def _change_axis(self, log: bool) -> None:
         self.plot.set_log(log)

@@ -81,6 +81,17 @@ class Notice:
     count: int = 1
 
 
+FIT_COLUMNS = (
+    "r_factor",
+    "poisson_deviance",
+    "overlap_consistency",
+    "amplitude_correlation",
+    "phase_correlation",
+    "complex_correlation",
+)
+"""The figures of ``FitFigures`` that are kept as curves."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Losses:
     """The loss curves of the current or last training."""
@@ -93,6 +104,8 @@ class Losses:
     epochs: GrowingTable = field(
         default_factory=lambda: GrowingTable.empty("epoch", "step", "train", "validation", "learning_rate", "best")
     )
+    fit: GrowingTable = field(default_factory=lambda: GrowingTable.empty("step", "epoch", *FIT_COLUMNS))
+    """How good the network is on a fixed sample."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from app.state.app_events import (
     NoticeRaised,
     RunOpened,
 )
-from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
+from app.state.app_state import FIT_COLUMNS, AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
 from app.state.canvas_changes import (
     begun_canvas,
     chosen_canvas,
@@ -29,7 +29,7 @@ from app.state.canvas_changes import (
 from app.state.entries import with_entry, without_entry
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine import events as engine
-from ptycho_engine.documents import RunRecord
+from ptycho_engine.documents import Diagnosis, RunRecord
 
 LOG_LIMIT = 2000
 STATS_LIMIT = 4096
@@ -62,7 +62,7 @@ def reduce(
             return _logged(state, LogEntry(event.level, event.text, time_s, job.verb if job else ""))
         case engine.BundleSaved() | engine.FileWritten():
             return _logged(state, LogEntry("info", f"Wrote {event.path}", time_s, "files"))
-        case engine.LossMeasured() | engine.EpochDone():
+        case engine.LossMeasured() | engine.EpochDone() | engine.ValidationMeasured():
             return replace(state, losses=_with_loss(state.losses, event))
         case engine.PatchPreview():
             return replace(state, preview=event, preview_dataset_id=state.job.dataset_id if state.job else None)
@@ -71,8 +71,7 @@ def reduce(
         case engine.CanvasUpdated() | engine.MetricsMeasured() | engine.RefinementBegan() | engine.MisfitMeasured():
             return with_canvas(state, event)
         case engine.DiagnosisFound():
-            others = tuple(found for found in state.diagnoses if found.id != event.diagnosis.id)
-            return replace(state, diagnoses=(*others, event.diagnosis))
+            return _diagnosed(state, event.diagnosis, time_s)
         case _:
             return _reduce_app(state, event)
 
@@ -298,12 +297,16 @@ def _close(state: AppState, key: str) -> AppState:
     return state
 
 
-def _with_loss(losses: Losses, event: engine.LossMeasured | engine.EpochDone) -> Losses:
+def _with_loss(losses: Losses, event: engine.LossMeasured | engine.EpochDone | engine.ValidationMeasured) -> Losses:
     # A training that goes on from a checkpoint measures the steps after it again: the new figures replace the old.
+    if isinstance(event, engine.ValidationMeasured):
+        row = (event.step, event.epoch, *(getattr(event.figures, name) for name in FIT_COLUMNS))
+        return replace(losses, fit=losses.fit.before("step", event.step).append(*row))
     if isinstance(event, engine.LossMeasured):
         table = losses.steps.before("step", event.step)
         row = (event.step, event.epoch, event.loss, event.learning_rate, event.gradient_norm, event.patches_per_s)
-        return replace(losses, steps=table.append(*row))
+        epochs, fit = (part.before("step", event.step) for part in (losses.epochs, losses.fit))
+        return Losses(table.append(*row), epochs, fit)
     validation = float("nan") if event.validation_loss is None else event.validation_loss
     table = losses.epochs.before("epoch", event.epoch)
     epoch_row = (event.epoch, event.step, event.train_loss, validation, event.learning_rate, float(event.best))
@@ -316,6 +319,14 @@ def _noticed(state: AppState, notice: Notice) -> AppState:
         notice = replace(notice, count=before.count + 1)
     others = tuple(old for old in state.notices if old.key != notice.key)
     return replace(state, notices=(*others, notice)[-NOTICE_LIMIT:])
+
+
+def _diagnosed(state: AppState, found: Diagnosis, time_s: float) -> AppState:
+    others = tuple(other for other in state.diagnoses if other.id != found.id)
+    state = _logged(state, LogEntry(found.severity, f"{found.message} {found.hint}".rstrip(), time_s, found.id))
+    if found.severity != "info":
+        state = _noticed(state, Notice(f"diagnosis:{found.id}", found.severity, found.message, found.hint))
+    return replace(state, diagnoses=(*others, found))
 
 
 def _logged(state: AppState, entry: LogEntry) -> AppState:

@@ -1,5 +1,6 @@
 """What a verb prints: readable text with a progress bar, or one JSON object a line."""
 
+import math
 import os
 import sys
 import time
@@ -7,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from ptycho_engine.artefacts.strict_json import json_text
-from ptycho_engine.documents import ReconstructionMetrics
+from ptycho_engine.documents import FitFigures, ReconstructionMetrics
 from ptycho_engine.errors import EngineError, OutputError
 from ptycho_engine.events import (
     DiagnosisFound,
@@ -25,6 +26,7 @@ from ptycho_engine.events import (
     StatsMeasured,
     StepDone,
     TrainingCompleted,
+    ValidationMeasured,
 )
 from ptycho_engine.runs.event_record import event_record
 
@@ -66,8 +68,7 @@ class Console:
         self._advance(event)
         text = _text(event)
         if text:
-            level = event.level if isinstance(event, MessageLogged) else "info"
-            self._say(level, text)
+            self._say(_level(event), text)
 
     def message(self, level: str, text: str) -> None:
         """Print a message that is no event of the engine."""
@@ -164,6 +165,28 @@ def misfit_text(misfit: MisfitMeasured) -> str:
     return text
 
 
+def fit_text(figures: FitFigures) -> str:
+    """Return how good a network is in one line; what is not defined is left out."""
+    parts = [
+        f"  R-factor {figures.r_factor:.4f} (empty object {figures.empty_r_factor:.4f})",
+        f"deviance {figures.poisson_deviance:.4g} per pixel",
+    ]
+    if math.isfinite(figures.overlap_consistency):
+        parts.append(f"overlap {figures.overlap_consistency:.3f}")
+    if math.isfinite(figures.complex_correlation):
+        parts.append(
+            f"against the known object: amplitude {figures.amplitude_correlation:.3f}, "
+            f"phase {figures.phase_correlation:.3f}, complex {figures.complex_correlation:.3f}"
+        )
+    return ", ".join(parts)
+
+
+def _level(event: EngineEvent) -> str:
+    if isinstance(event, MessageLogged):
+        return event.level
+    return event.diagnosis.severity if isinstance(event, DiagnosisFound) else "info"
+
+
 def _text(event: EngineEvent) -> str:
     """Return what a person reads of an event; nothing for those that the progress bar shows."""
     text = ""
@@ -189,7 +212,9 @@ def _text(event: EngineEvent) -> str:
     elif isinstance(event, MisfitMeasured):
         text = f"pass {event.n_passes_done}/{event.n_passes}  {misfit_text(event)}"
     elif isinstance(event, DiagnosisFound):
-        text = f"{event.diagnosis.severity}: {event.diagnosis.message} {event.diagnosis.hint}"
+        text = f"[{event.diagnosis.id}] {event.diagnosis.message} {event.diagnosis.hint}".rstrip()
+    elif isinstance(event, ValidationMeasured):
+        text = fit_text(event.figures)
     elif isinstance(event, (MetricsMeasured, FileWritten, TrainingCompleted, InferenceCompleted)):
         # Told as results, which are printed even when quiet.
         text = ""

@@ -4,6 +4,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,6 +19,7 @@ from ptycho_engine.errors import EngineError, OutputError
 from ptycho_engine.events import (
     CheckpointSaved,
     Delivery,
+    DiagnosisFound,
     EngineEvent,
     EpochDone,
     InferenceCompleted,
@@ -27,6 +29,7 @@ from ptycho_engine.events import (
     PatchPreview,
     StatsMeasured,
     TrainingCompleted,
+    ValidationMeasured,
 )
 from ptycho_engine.runs.event_record import event_record
 from ptycho_engine.runs.folder_lock import hold_folder
@@ -41,6 +44,13 @@ METRIC_COLUMNS = (
     "learning_rate",
     "gradient_norm",
     "patches_per_s",
+    "r_factor",
+    "empty_r_factor",
+    "poisson_deviance",
+    "overlap_consistency",
+    "amplitude_correlation",
+    "phase_correlation",
+    "complex_correlation",
 )
 COUNTER_INTERVAL_S = 0.5
 """Shortest time between two lines of one kind of event that a newer one replaces."""
@@ -99,6 +109,9 @@ class _Recorder:
         self.previews = _Previews(folder.path / "previews", clock)
         self.last_preview: PatchPreview | None = None
         self.broken = False
+        self.newest_step = -1
+        """Of the losses in ``metrics.csv``."""
+        self.diagnoses: dict[str, dict[str, Any]] = {}
 
     def keep(self, event: EngineEvent) -> MessageLogged | None:
         """Write an event; return a warning the first time that this is not possible."""
@@ -132,8 +145,11 @@ class _Recorder:
         saved = None
         if isinstance(event, JobStarted):
             self.folder.note(device=event.device)
-        elif isinstance(event, (LossMeasured, EpochDone)):
+        elif isinstance(event, (LossMeasured, EpochDone, ValidationMeasured)):
             self._metrics_row(event)
+        elif isinstance(event, DiagnosisFound):
+            self.diagnoses[event.diagnosis.id] = asdict(event.diagnosis)
+            self.folder.note(diagnoses=list(self.diagnoses.values()))
         elif isinstance(event, StatsMeasured):
             self.stats.add(event.stats)
         elif isinstance(event, PatchPreview):
@@ -162,19 +178,32 @@ class _Recorder:
         self.log.write(json_text(values | {"time": time.time()}, indent=None) + "\n")
         self.log.flush()
 
-    def _metrics_row(self, event: LossMeasured | EpochDone) -> None:
+    def _metrics_row(self, event: LossMeasured | EpochDone | ValidationMeasured) -> None:
         path = self.folder.path / "metrics.csv"
+        if isinstance(event, LossMeasured):
+            if self.metrics is not None and event.step <= self.newest_step:
+                # The training has gone back: what it does again takes the place of what it did before.
+                self.metrics.close()
+                self._open_metrics(path, _rows_before(path, event.step))
+            self.newest_step = event.step
         if self.metrics is None:
-            rows = _rows_before(path, event.step) if self.folder.resume else []
-            self.metrics = path.open("w", encoding="utf-8", newline="")
-            csv.writer(self.metrics).writerows([METRIC_COLUMNS, *rows])
-        values: dict[str, Any] = {"step": event.step, "epoch": event.epoch, "learning_rate": event.learning_rate}
+            self._open_metrics(path, _rows_before(path, event.step) if self.folder.resume else [])
+        values: dict[str, Any] = {"step": event.step, "epoch": event.epoch}
         if isinstance(event, LossMeasured):
             values |= {"train_loss": event.loss, "gradient_norm": event.gradient_norm}
-            values["patches_per_s"] = round(event.patches_per_s, 3)
-        else:
+            values |= {"learning_rate": event.learning_rate, "patches_per_s": round(event.patches_per_s, 3)}
+        elif isinstance(event, EpochDone):
             values |= {"epoch_train_loss": event.train_loss, "epoch_validation_loss": event.validation_loss}
+            values["learning_rate"] = event.learning_rate
+        else:
+            values |= {name: value for name, value in asdict(event.figures).items() if value == value}
+        assert self.metrics is not None  # opened above
         csv.writer(self.metrics).writerow(["" if (v := values.get(c)) is None else v for c in METRIC_COLUMNS])
+        self.metrics.flush()
+
+    def _open_metrics(self, path: Path, rows: list[list[str]]) -> None:
+        self.metrics = path.open("w", encoding="utf-8", newline="")
+        csv.writer(self.metrics).writerows([METRIC_COLUMNS, *rows])
         self.metrics.flush()
 
 

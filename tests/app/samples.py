@@ -7,7 +7,7 @@ import numpy as np
 from ptycho_engine import events
 from ptycho_engine.arrays import FloatArray, IndexArray, frozen_array
 from ptycho_engine.config import ModelConfig
-from ptycho_engine.documents import Bundle, Canvas, Dataset, Rectangle
+from ptycho_engine.documents import Bundle, Canvas, Dataset, FitFigures, Rectangle
 
 
 class Frames:
@@ -89,3 +89,9 @@ def loss_measured(step: int, loss: float = 1.0, epoch: int = 0) -> events.LossMe
 
 def epoch_done(epoch: int, validation: float | None = None) -> events.EpochDone:
     return events.EpochDone(epoch, 2, 10 * (epoch + 1), 1.5, validation, 1e-3, True)
+
+
+def validation_measured(step: int, r_factor: float = 0.2) -> events.ValidationMeasured:
+    """Figures of fit without a known object."""
+    nan = float("nan")
+    return events.ValidationMeasured(step, 0, FitFigures(r_factor, 0.3, 1.1, 0.9, nan, nan, nan, 64, "training"))

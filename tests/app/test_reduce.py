@@ -21,6 +21,7 @@ from tests.app.samples import (
     make_canvas,
     make_dataset,
     step_done,
+    validation_measured,
 )
 
 AppEvent = app.AppEvent | events.EngineEvent
@@ -156,6 +157,21 @@ def test_a_finding_is_listed_once() -> None:
     first, second = Diagnosis("plateau", "warning", "a", "b"), Diagnosis("plateau", "error", "c", "d")
     state = after(events.DiagnosisFound(first), events.DiagnosisFound(second))
     assert state.diagnoses == (second,)
+    assert [(entry.level, entry.text) for entry in state.log] == [("warning", "a b"), ("error", "c d")]
+    assert [(notice.key, notice.level, notice.message, notice.count) for notice in state.notices] == [
+        ("diagnosis:plateau", "error", "c", 2)
+    ]
+    remark = events.DiagnosisFound(Diagnosis("remark", "info", "e", "f"))
+    assert len(after(remark, start=state).notices) == 1
+
+
+def test_a_training_that_goes_back_takes_its_curves_back() -> None:
+    state = after(TRAIN, *map(loss_measured, range(4)), epoch_done(0), validation_measured(10), validation_measured(20))
+    assert (len(state.losses.epochs), len(state.losses.fit)) == (1, 2)
+    state = after(loss_measured(15), start=state)
+    assert (len(state.losses.epochs), state.losses.fit.column("step").tolist()) == (1, [10])
+    state = after(loss_measured(0), start=state)
+    assert (len(state.losses.steps), len(state.losses.epochs), len(state.losses.fit)) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("key", ["dataset:/nowhere/scan.npz", "nothing"])

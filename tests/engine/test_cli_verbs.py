@@ -64,8 +64,10 @@ def test_the_recorded_flags_give_every_artefact(made: Path) -> None:
 def test_metrics_table_holds_steps_and_epochs(made: Path) -> None:
     with (made / "run" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["train_loss"] != "" for row in rows] == [True, True, False, True, True, False]
+    told = [next(name for name in ("train_loss", "epoch_train_loss", "r_factor") if row[name]) for row in rows]
+    assert told == ["train_loss", "train_loss", "epoch_train_loss", "r_factor"] * 2
     assert rows[2]["epoch_validation_loss"]
+    assert float(rows[3]["poisson_deviance"]) > 0
 
 
 def test_json_tells_all_events_and_ends_with_the_result(

@@ -10,7 +10,15 @@ import pytest
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.artefacts.strict_json import json_text
-from ptycho_engine.documents import Canvas, Diagnosis, LossHistory, PatchStats, ReconstructionMetrics, Rectangle
+from ptycho_engine.documents import (
+    Canvas,
+    Diagnosis,
+    FitFigures,
+    LossHistory,
+    PatchStats,
+    ReconstructionMetrics,
+    Rectangle,
+)
 from ptycho_engine.errors import DatasetError, EngineError
 from ptycho_engine.events import Delivery, EngineEvent
 from ptycho_engine.formats import read_dataset, write_dataset
@@ -34,6 +42,7 @@ EVENTS: list[EngineEvent] = [
     events.StepDone(1, 2, 0, 1, 0.5),
     events.LossMeasured(0, 0, 1e10, 1e-3, float("inf"), 20.0),
     events.EpochDone(0, 1, 1, 1.0, None, 1e-3, True),
+    events.ValidationMeasured(0, 0, FitFigures(0.1, 0.3, 1.1, float("nan"), 0.9, 0.9, 0.9, 64, "test")),
     events.PatchPreview("train", 0, PATCHES, AMPLITUDES, None, frozen_array([0, 1], np.int64), POSITIONS, 3.6, 9.9),
     events.StatsMeasured(0, PatchStats("train", 0, 2, 1.0, float("nan"), 0.1, ((0, 1.0, 0.5, 0.0, 2.0),))),
     events.CanvasUpdated(CANVAS, Rectangle(0, 0, 4, 4), 1, 2),

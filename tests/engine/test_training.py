@@ -204,7 +204,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path, monkeypatch
     counter, step = iter(range(100)), Trainer.step
     monkeypatch.setattr(Trainer, "step", spoiled)
     with pytest.raises(TrainingDiverged, match=r"at step 2 .*learning rate.*kept in .*epoch-0001\.ckpt"):
-        list(train(tiny_scan(), TINY, out=tmp_path))
+        list(train(tiny_scan(), replace(TINY, remedy=False), out=tmp_path))
     assert [path.name for path in list_checkpoints(tmp_path)] == ["epoch-0001.ckpt"]
     assert (tmp_path / "wts.h5.zip").exists()
     assert read_run(tmp_path).state == "failed"

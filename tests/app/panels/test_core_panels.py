@@ -19,7 +19,7 @@ from app.state.session import Session
 from ptycho_engine import events
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import RunRecord
-from tests.app.samples import epoch_done, loss_measured, make_bundle, make_dataset, step_done
+from tests.app.samples import epoch_done, loss_measured, make_bundle, make_dataset, step_done, validation_measured
 
 FOLDER = Path("/runs/2026-11-24-scan")
 JOB = JobState("train-1", "train", "Training", dataset_id="dataset:/nowhere/scan.npz", run_folder=FOLDER, n_epochs=2)
@@ -156,9 +156,17 @@ def test_the_loss_panel_draws_all_curves_there_are(qtbot: QtBot, session: Sessio
     assert list(panel.plot.series_names) == ["training, each step"]
     assert panel.figures.text() == ("epoch 1/2 · loss 2 · rate 0.001 · gradient 0.5 · 120 patches/s · 0:01 left")
     session.apply(epoch_done(0, validation=1.25))
-    panel.rate.click()
+    panel.second.setCurrentText("learning rate")
     assert set(panel.plot.series_names) == {"training, each step", "training, epoch", "validation", "learning rate"}
     assert "validation 1.25" in headline(session.state)
+    session.apply(validation_measured(1))
+    assert "R 0.2 · overlap 0.9 · rate" in headline(session.state)
+    panel.second.setCurrentText("R-factor")
+    assert list(panel.plot.drawn_values("R-factor")[0]) == [0.2]
+    assert "learning rate" not in panel.plot.series_names
+    panel.second.setCurrentText("known object")
+    assert "R-factor" not in panel.plot.series_names
+    assert not any("correlation" in name for name in panel.plot.series_names)
     session.apply(app.JobEnded("train-1", "completed"), app.JobBegan(replace(JOB, id="infer-2", verb="infer")))
     assert "loss 2" in headline(session.state)
     session.apply(app.JobEnded("infer-2", "completed"), app.JobBegan(replace(JOB, id="train-3")))
