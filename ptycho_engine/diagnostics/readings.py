@@ -13,6 +13,11 @@ from ptycho_engine.documents import FitFigures
 
 AT_PI = 0.99
 """A phase counts as being at pi from this part of it on: pi tanh(x) comes there at x = 2.6, where it hardly moves."""
+SILU_MINIMUM = -0.2785
+"""min x/(1 + exp(-x)), at x = -1.278."""
+TROUGH = 0.7 * SILU_MINIMUM
+"""Amplitude below which SiLU holds it: a greater modulus lies deeper in the trough, where the slope ends, so the loss
+drives it in and not out."""
 AT_BOUND = 0.01
 """An amplitude counts as being at its bounds within this part of them: a sigmoid's slope is a 25th of its greatest."""
 
@@ -24,7 +29,11 @@ class DrawnFigures:
     finite: float
     """Part of the pixels that are finite; all other figures are NaN unless it is 1."""
     mean_amplitude: float
-    """Mean output of the amplitude's head, network scale; negative where SiLU holds it below zero."""
+    """Mean output of the amplitude's head, network scale."""
+    demanded_amplitude: float
+    """What an amplitude that is the same everywhere must be for patterns of the measured energy, network scale."""
+    in_trough: float
+    """Part of the light where the amplitude is below zero and near SiLU's minimum."""
     amplitude_variation: float
     """Standard deviation of |O|² over its mean."""
     demanded_variation: float
@@ -107,13 +116,14 @@ def drawn_figures(
     good = np.isfinite(amplitude) & np.isfinite(phase)
     finite = float(good.mean())
     if finite < 1.0 or not np.isfinite(predicted).all():
-        return DrawnFigures(min(finite, 1.0 - 1e-9), *[math.nan] * 6)
+        return DrawnFigures(min(finite, 1.0 - 1e-9), *[math.nan] * 8)
     weight = light.astype(np.float64) / max(float(light.sum(dtype=np.float64)), 1e-300) / len(amplitude)
     intensity = np.square(amplitude.astype(np.float64))
     mean = float(np.sum(weight * intensity))
     spread = math.sqrt(float(np.sum(weight * np.square(intensity - mean))))
     energy = np.sum(np.square(measured, dtype=np.float64), axis=(-2, -1))
     own = float(np.sum(np.square(predicted, dtype=np.float64)))
+    ratio = own / float(energy.sum()) if energy.sum() > 0 else math.nan
     at_pi = np.abs(np.abs(phase) - math.pi) < (1.0 - AT_PI) * math.pi
     at_bound = math.nan
     if bound is not None:
@@ -121,9 +131,12 @@ def drawn_figures(
     return DrawnFigures(
         finite=1.0,
         mean_amplitude=float(np.sum(weight * amplitude)),
+        # By Parseval the energy of a pattern is in proportion to |O|² in the light of the probe.
+        demanded_amplitude=math.sqrt(mean / ratio) if ratio > 0 else math.nan,
+        in_trough=float(np.sum(weight * (amplitude < TROUGH))),
         amplitude_variation=spread / mean if mean > 0 else 0.0,
         demanded_variation=demanded_variation(energy, intensity_scale),
-        energy_ratio=own / float(energy.sum()) if energy.sum() > 0 else math.nan,
+        energy_ratio=ratio,
         phase_at_pi=float(np.sum(weight * at_pi)),
         amplitude_at_bound=at_bound,
     )

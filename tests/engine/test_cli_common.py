@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from ptycho_engine.cli import VERBS, main
+from ptycho_engine.cli.console import Console
 from ptycho_engine.config import TrainConfig
+from ptycho_engine.documents import Diagnosis, FitFigures
+from ptycho_engine.events import DiagnosisFound, ValidationMeasured
 from ptycho_engine.formats import write_dataset
 from tests.helpers.tiny_scan import tiny_scan
 
@@ -177,3 +180,18 @@ def test_a_reader_that_goes_away_ends_the_program_quietly(tmp_path: Path) -> Non
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_findings_and_figures_are_printed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    nan = float("nan")
+    finding = Diagnosis("plateau", "warning", "The loss stays at about 3.", "Train with another seed.")
+    with Console() as console:
+        console.event(DiagnosisFound(finding))
+        console.event(ValidationMeasured(9, 0, FitFigures(0.2, 0.3, 1.5, nan, nan, nan, nan, 64, "test")))
+        console.event(ValidationMeasured(9, 0, FitFigures(0.2, 0.3, 1.5, 0.9, 0.6, 0.7, 0.8, 64, "test")))
+    told = capsys.readouterr()
+    assert told.err == "warning: [plateau] The loss stays at about 3. Train with another seed.\n"
+    first, second = told.out.splitlines()
+    assert first == "  R-factor 0.2000 (empty object 0.3000), deviance 1.5 per pixel"
+    assert second.startswith(first)
+    assert second.endswith("overlap 0.900, against the known object: amplitude 0.600, phase 0.700, complex 0.800")

@@ -17,7 +17,7 @@ from ptycho_engine.diagnostics.readings import DrawnFigures, Reading, demanded_v
 from ptycho_engine.documents import FitFigures
 
 NAN = math.nan
-DRAWN = DrawnFigures(1.0, 2.8, 0.1, 0.06, 1.0, 0.0, 0.0)
+DRAWN = DrawnFigures(1.0, 2.8, 2.8, 0.0, 0.1, 0.06, 1.0, 0.0, 0.0)
 FIT = FitFigures(0.2, 0.3, 50.0, 0.9, 0.6, 0.7, 0.8, 64, "test")
 BAD_FIT = replace(FIT, r_factor=0.29)
 
@@ -45,12 +45,15 @@ def _drawn(**figures: Any) -> Callable[[int], DrawnFigures]:
 
 FALLING = [10.0, 8.0, 6.5, 5.5, 4.8]
 STILL = [10.0, 9.95, 9.93, 9.92, 9.92]
-TROUGH = _drawn(mean_amplitude=-0.2549, energy_ratio=8.4e-3, amplitude_variation=0.21)
+TROUGH = _drawn(mean_amplitude=-0.2549, in_trough=0.98, energy_ratio=8.4e-3, amplitude_variation=0.21)
+HALF = _drawn(mean_amplitude=1.27, in_trough=0.7, amplitude_variation=1.6)
 
 RAISING: dict[str, list[TrainingEvidence]] = {
     "flat-amplitude": [
         # The first epoch of a collapsed training on a real scan.
         _training([1.36e10], drawn=TROUGH, fit=replace(FIT, r_factor=0.911)),
+        # One of which the centre alone collapsed.
+        _training([3.6e9], drawn=HALF, fit=replace(FIT, r_factor=0.69)),
         _training(STILL[:2], drawn=_drawn(amplitude_variation=1e-5), fit=BAD_FIT),
         _training(STILL, drawn=_drawn(amplitude_variation=1e-3)),
         _training(STILL, drawn=_drawn(amplitude_variation=1e-5, demanded_variation=0.0), fit=BAD_FIT),
@@ -82,7 +85,10 @@ HEALTHY: dict[str, TrainingEvidence] = {
     "an object that only shifts the phase": _training(
         STILL, drawn=_drawn(amplitude_variation=1e-3, demanded_variation=0.0)
     ),
-    "negative where the probe is strong": _training(FALLING, drawn=_drawn(mean_amplitude=-0.25, energy_ratio=0.95)),
+    "negative where the probe is strong": _training(
+        FALLING[:2], drawn=_drawn(mean_amplitude=-0.25, in_trough=0.9, demanded_amplitude=0.25), fit=BAD_FIT
+    ),
+    "dark parts drawn with a negative amplitude": _training(FALLING, drawn=_drawn(in_trough=0.6)),
     "pi in one epoch, which may be left again": _training(
         FALLING, drawn=lambda i: replace(DRAWN, phase_at_pi=0.66 * (i == 4))
     ),
@@ -175,6 +181,11 @@ def test_what_is_drawn_in_figures() -> None:
     assert figures.mean_amplitude == pytest.approx(8 / 3)
     assert figures.amplitude_variation == pytest.approx(np.std([4.0, 4.0, 16.0]) / 8)
     assert figures.energy_ratio == pytest.approx(0.25)
+    assert figures.demanded_amplitude == pytest.approx(2 * np.sqrt(8))
+    assert figures.in_trough == 0
+    amplitude[:, 3] = -0.2
+    sunk = drawn_figures(amplitude, phase, light, one, one, intensity_scale=1.0)
+    assert sunk.in_trough == pytest.approx(1 / 3)
     assert figures.phase_at_pi == pytest.approx(2 / 3)
     assert figures.amplitude_at_bound == pytest.approx(1 / 3)
     amplitude[0, 0, 0] = np.nan

@@ -67,7 +67,11 @@ def test_a_network_that_draws_the_truth_is_perfect(gridsize: int, monkeypatch: p
         return Drawn(patches, predicted, patches.abs(), patches.angle())
 
     monkeypatch.setattr(Trainer, "inspect", draw_the_truth)
-    drawn, fit = FixedSample(batches, 158.0 * 31.0, on_test_scan=True).measure(trainer)
+    sample = FixedSample(batches, 158.0 * 31.0, on_test_scan=True)
+    owners = np.repeat(np.arange(len(sample.places)), [gridsize**2 * len(place) for place in sample.places])
+    assert set(owners[sample.pairs[:, 0]]) == set(owners)
+    np.testing.assert_array_equal(*owners[sample.pairs].T)
+    drawn, fit = sample.measure(trainer)
     assert fit.amplitude_correlation == pytest.approx(1, abs=1e-3)
     assert fit.complex_correlation == pytest.approx(1, abs=1e-3)
     assert fit.overlap_consistency > 0.97
@@ -117,3 +121,26 @@ def test_the_heads_are_seen_before_they_become_one_number() -> None:
     assert torch.equal(drawn.predicted, predicted)
     assert torch.allclose(torch.polar(drawn.amplitude, drawn.phase), patches, atol=1e-5)
     assert not job.trainer.network.autoencoder._forward_hooks
+
+
+def test_a_trainer_that_went_back_does_the_same_again() -> None:
+    job = prepare_training(
+        tiny_scan(), TINY, torch.device("cpu"), test_dataset=None, out=None, resume=False, start_from=None
+    )
+    batches = [job.batches.batch(part) for part in job.batches.slices(job.batches.all_groups())]
+
+    def run() -> tuple[list[float], list[bytes], bytes]:
+        losses = [float(job.trainer.step(batch).loss) for batch in batches]
+        arrays = [one.tobytes() for one in job.trainer.optimiser_state().values()]
+        return losses, arrays, job.trainer.clip.state()[0].tobytes()
+
+    fresh = job.trainer.snapshot()
+    first = run()
+    assert job.trainer.weight_change(fresh) > 1e-5
+    middle = job.trainer.snapshot()
+    second = run()
+    job.trainer.go_back(middle)
+    assert job.trainer.weight_change(middle) == 0
+    assert run() == second != first
+    job.trainer.go_back(fresh)
+    assert run() == first

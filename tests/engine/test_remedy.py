@@ -15,6 +15,8 @@ from ptycho_engine import trainer as trainer_module
 from ptycho_engine.batches import Batch
 from ptycho_engine.bundles import read_bundle
 from ptycho_engine.config import TrainConfig
+from ptycho_engine.diagnostics.diagnoses.evidence import TrainingEvidence
+from ptycho_engine.documents import Diagnosis
 from ptycho_engine.errors import TrainingDiverged
 from ptycho_engine.events import (
     DiagnosisFound,
@@ -283,6 +285,31 @@ def test_long_epochs_are_looked_at_in_their_middle(monkeypatch: pytest.MonkeyPat
     resumed = list(_train(tmp_path, resume=True))
     assert [(event.epoch, event.step) for event in _of(resumed, ValidationMeasured)] == told[2:]
     assert _weights(resumed) == _weights(unbroken)
+    other = tmp_path / "other"
+    _until(_train(other), lambda event: isinstance(event, ValidationMeasured) and event.step == 4)
+    again = list(_train(other, resume=True))
+    assert [(event.epoch, event.step) for event in _of(again, ValidationMeasured)] == told[3:]
+    assert _weights(again) == _weights(unbroken)
+
+
+def test_a_collapse_is_mended_in_the_middle_of_a_long_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ptycho_engine.training_watch.LOOK_EVERY", 2)
     _collapse(monkeypatch, {3})
     events = list(_train())
     assert [event.step for event in _of(events, LossMeasured)] == [0, 1, *range(9)]
+
+
+def test_a_reading_has_the_loss_since_the_reading_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings: list[Any] = []
+
+    def note(evidence: TrainingEvidence) -> list[Diagnosis]:
+        readings.append(evidence.now)
+        return []
+
+    monkeypatch.setattr("ptycho_engine.training_watch.LOOK_EVERY", 2)
+    monkeypatch.setattr("ptycho_engine.training_watch.diagnose", note)
+    losses = [event.loss for event in _of(list(_train()), LossMeasured)]
+    assert [one.train_loss for one in readings[:3]] == pytest.approx(
+        [np.mean(losses[:2]), losses[2], np.mean(losses[3:5])]
+    )
+    assert [(one.step, one.epoch) for one in readings[:3]] == [(2, 0), (3, 1), (5, 1)]
