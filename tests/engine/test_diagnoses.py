@@ -58,6 +58,8 @@ RAISING: dict[str, list[TrainingEvidence]] = {
         _training(STILL, drawn=_drawn(amplitude_variation=1e-3)),
         _training(STILL, drawn=_drawn(amplitude_variation=1e-5, demanded_variation=0.0), fit=BAD_FIT),
     ],
+    # The border of the patch alone; so too a training that learns around what it lost.
+    "partly-flat": [_training(FALLING, drawn=_drawn(in_trough=share)) for share in (0.28, 0.7)],
     "dead-output": [
         _training([10.0], drawn=_drawn(finite=0.99)),
         _training([10.0], drawn=_drawn(energy_ratio=0.0)),
@@ -88,7 +90,8 @@ HEALTHY: dict[str, TrainingEvidence] = {
     "negative where the probe is strong": _training(
         FALLING[:2], drawn=_drawn(mean_amplitude=-0.25, in_trough=0.9, demanded_amplitude=0.25), fit=BAD_FIT
     ),
-    "dark parts drawn with a negative amplitude": _training(FALLING, drawn=_drawn(in_trough=0.6)),
+    "dark parts drawn with a negative amplitude": _training(FALLING, drawn=_drawn(in_trough=0.05)),
+    "in the trough for one epoch": _training(FALLING, drawn=lambda i: replace(DRAWN, in_trough=0.3 * (i == 4))),
     "pi in one epoch, which may be left again": _training(
         FALLING, drawn=lambda i: replace(DRAWN, phase_at_pi=0.66 * (i == 4))
     ),

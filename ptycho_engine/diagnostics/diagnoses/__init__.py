@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ptycho_engine.diagnostics.diagnoses.amplitude import flat_amplitude, saturated_amplitude
+from ptycho_engine.diagnostics.diagnoses.amplitude import flat_amplitude, partly_flat, saturated_amplitude
 from ptycho_engine.diagnostics.diagnoses.check import Check
 from ptycho_engine.diagnostics.diagnoses.evidence import TrainingEvidence
 from ptycho_engine.diagnostics.diagnoses.loss import diverged, overfit, plateau, weights_untrained
@@ -14,6 +14,7 @@ DIAGNOSES: Registry[Check] = Registry("diagnosis", "ptychoscope.diagnoses")
 for _check in (
     Check("dead-output", TrainingEvidence, dead_output, collapse=True),
     Check("flat-amplitude", TrainingEvidence, flat_amplitude, collapse=True),
+    Check("partly-flat", TrainingEvidence, partly_flat),
     Check("saturated-phase", TrainingEvidence, saturated_phase, collapse=True),
     Check("saturated-amplitude", TrainingEvidence, saturated_amplitude, collapse=True),
     Check("diverged", TrainingEvidence, diverged),
