@@ -44,7 +44,7 @@ SECOND_AXIS = {
     "R-factor": ("r_factor",),
     "overlap": ("overlap_consistency",),
     "deviance": ("poisson_deviance",),
-    "known object": ("amplitude_correlation", "phase_correlation", "complex_correlation"),
+    "correlation": ("amplitude_correlation", "phase_correlation", "complex_correlation"),
 }
 """What can be drawn at the right: its name, and the figures of fit that belong to it."""
 REST_MS = 2000
@@ -79,7 +79,7 @@ class LossPanel(Panel):
             "R-factor: sum |predicted - measured| / sum measured, 0 is perfect\n"
             "overlap: whether neighbouring patches show the same, 1 is perfect, 0 is chance\n"
             "deviance: Poisson deviance per pixel, about 1 where only noise is left\n"
-            "known object: correlations of amplitude, phase and both with the object in the file"
+            "correlation: of amplitude, phase and both with the known object, where the file holds one"
         )
         self.second.addItems(list(SECOND_AXIS))
         self.second.currentTextChanged.connect(self._draw)
@@ -137,13 +137,14 @@ class LossPanel(Panel):
         curves = {"learning rate": losses.steps} if chosen == "learning rate" else {}
         columns = {"learning rate": "learning_rate"}
         for column in SECOND_AXIS[chosen]:
-            name = column.replace("_", " ").replace("r factor", "R-factor")
+            name = chosen if chosen != "correlation" else column.removesuffix("_correlation")
             values = losses.fit.column(column)
             if (values == values).any():
                 curves[name], columns[name] = losses.fit, column
         for name in self.plot.series_names:
             if name not in (*FIRST_AXIS, *curves):
                 self.plot.remove_series(name)
+        self.plot.secondary_label = chosen
         for name, table in curves.items():
             self.plot.set_series(name, table.column("step"), table.column(columns[name]), secondary=True)
 

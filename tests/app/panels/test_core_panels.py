@@ -164,9 +164,14 @@ def test_the_loss_panel_draws_all_curves_there_are(qtbot: QtBot, session: Sessio
     panel.second.setCurrentText("R-factor")
     assert list(panel.plot.drawn_values("R-factor")[0]) == [0.2]
     assert "learning rate" not in panel.plot.series_names
-    panel.second.setCurrentText("known object")
-    assert "R-factor" not in panel.plot.series_names
-    assert not any("correlation" in name for name in panel.plot.series_names)
+    panel.second.setCurrentText("correlation")
+    # There is no known object here.
+    assert set(panel.plot.series_names) == {"training, each step", "training, epoch", "validation"}
+    panel.second.setCurrentText("R-factor")
+    figures = replace(validation_measured(9).figures, phase_correlation=0.7)
+    session.apply(replace(validation_measured(9), figures=figures))
+    panel.second.setCurrentText("correlation")
+    assert list(panel.plot.drawn_values("phase")[0])[1:] == [0.7]
     session.apply(app.JobEnded("train-1", "completed"), app.JobBegan(replace(JOB, id="infer-2", verb="infer")))
     assert "loss 2" in headline(session.state)
     session.apply(app.JobEnded("infer-2", "completed"), app.JobBegan(replace(JOB, id="train-3")))
