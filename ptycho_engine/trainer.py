@@ -53,7 +53,7 @@ class Drawn:
     patches: torch.Tensor
     """complex64, network scale."""
     predicted: torch.Tensor
-    """float32 the amplitude that they give on the detector."""
+    """float32 the amplitude that the loss compares: of the patches, or of the one object that they are merged into."""
     amplitude: torch.Tensor
     """float32 output of the amplitude's head, which may be negative."""
     phase: torch.Tensor
@@ -117,7 +117,7 @@ class Trainer:
         """Do one optimiser step; nothing is read from the device."""
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        patches, predicted = self._bound(batch) if self.plan.shared_object else self._predict(batch, self.probe)
+        patches, predicted = self._as_trained(batch, self.probe)
         loss = self.loss(predicted, batch.images, self.intensity_scale)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.clip.apply(self.parameters)
@@ -131,13 +131,13 @@ class Trainer:
             return self._predict(batch, self.probe)
 
     def inspect(self, batch: Batch, probe: torch.Tensor) -> Drawn:
-        """Return what the network draws of a batch, also before amplitude and phase become one complex number."""
+        """Return what the network draws of a batch, and what a training predicts from it with this probe."""
         heads: list[tuple[torch.Tensor, torch.Tensor]] = []
         hook = self.network.autoencoder.register_forward_hook(lambda _, __, output: heads.append(output))
         self.network.eval()
         try:
             with torch.inference_mode():
-                patches, predicted = self._predict(batch, probe)
+                patches, predicted = self._as_trained(batch, probe)
         finally:
             hook.remove()
         amplitude, phase = (one.float().reshape(patches.shape) for one in heads[0])
@@ -211,14 +211,16 @@ class Trainer:
     def _named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
 
-    def _bound(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return patches, and the amplitude of the one object that they are merged into."""
+    def _as_trained(self, batch: Batch, probe: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return patches, and the amplitude of the one object that they are merged into if the recipe says so."""
+        if not self.plan.shared_object:
+            return self._predict(batch, probe)
         with self._arithmetic():
             patches = self.network(batch.images)
-        seen = see_shared_object(patches, batch.positions, self.probe)
+        seen = see_shared_object(patches, batch.positions, probe)
         # Merged already: the forward model must not merge the groups once more.
         model = replace(self.plan.model, object_big=False)
-        return patches, predict_amplitude(seen, batch.local_offsets, self.probe, model)
+        return patches, predict_amplitude(seen, batch.local_offsets, probe, model)
 
     def _predict(self, batch: Batch, probe: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with self._arithmetic():

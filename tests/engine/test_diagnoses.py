@@ -19,7 +19,7 @@ from ptycho_engine.documents import FitFigures
 NAN = math.nan
 DRAWN = DrawnFigures(1.0, 2.8, 2.8, 0.0, 0.1, 0.06, 1.0, 0.0, 0.0)
 FIT = FitFigures(0.2, 0.3, 50.0, 0.9, 0.6, 0.7, 0.8, 64, "test")
-BAD_FIT = replace(FIT, r_factor=0.29)
+BAD_FIT = replace(FIT, r_factor=0.29, overlap_consistency=0.01)
 
 
 def _training(
@@ -51,9 +51,9 @@ HALF = _drawn(mean_amplitude=1.27, in_trough=0.7, amplitude_variation=1.6)
 RAISING: dict[str, list[TrainingEvidence]] = {
     "flat-amplitude": [
         # The first epoch of a collapsed training on a real scan.
-        _training([1.36e10], drawn=TROUGH, fit=replace(FIT, r_factor=0.911)),
+        _training([1.36e10], drawn=TROUGH, fit=replace(BAD_FIT, r_factor=0.911)),
         # One of which the centre alone collapsed.
-        _training([3.6e9], drawn=HALF, fit=replace(FIT, r_factor=0.69)),
+        _training([3.6e9], drawn=HALF, fit=replace(BAD_FIT, r_factor=0.69)),
         _training(STILL[:2], drawn=_drawn(amplitude_variation=1e-5), fit=BAD_FIT),
         _training(STILL, drawn=_drawn(amplitude_variation=1e-3)),
         _training(STILL, drawn=_drawn(amplitude_variation=1e-5, demanded_variation=0.0), fit=BAD_FIT),
@@ -98,6 +98,7 @@ HEALTHY: dict[str, TrainingEvidence] = {
     "an opaque part": _training(FALLING, drawn=_drawn(amplitude_at_bound=0.3, phase_at_pi=0.1)),
     "no bounds": _training(FALLING, drawn=_drawn(amplitude_at_bound=NAN)),
     "at the noise from the start": _training(STILL, fit=replace(BAD_FIT, poisson_deviance=1.1)),
+    "at rest, with a fit that noise keeps poor": _training(STILL, fit=replace(FIT, r_factor=0.4)),
     "a restless validation": _training(FALLING, validation=[10.0, 8.0, 9.5, 8.5, 9.0]),
     "both rise": _training([5.0, 4.0, 4.4, 4.6, 4.5], validation=[6.0, 5.0, 6.0, 6.0, 6.0]),
     "a high loss in a first batch": _training([3.0, 8.0, 5.0]),
@@ -130,7 +131,7 @@ def test_every_registered_diagnosis_of_a_training_is_tested_here() -> None:
 
 
 def test_a_collapse_explains_the_plateau_that_goes_with_it() -> None:
-    dark = replace(FIT, r_factor=0.9)
+    dark = replace(BAD_FIT, r_factor=0.9)
     assert [one.id for one in diagnose(_training(STILL, drawn=TROUGH, fit=dark))] == ["flat-amplitude"]
     assert [one.id for one in diagnose(_training(STILL, fit=dark))] == ["plateau"]
 
