@@ -95,7 +95,8 @@ class LossPanel(Panel):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._draw)
+        self._rest.timeout.connect(self._rested)
+        self._put_off = False
         self.watch(session.losses_changed)
         self.watch(session.job_changed)
 
@@ -104,13 +105,19 @@ class LossPanel(Panel):
         state = self.session.state
         self.figures.setText(headline(state))
         growing = state.job is not None and state.job.busy and len(state.losses.steps) > 1
-        if growing and self._rest.isActive():
+        self._put_off = growing and self._rest.isActive()
+        if self._put_off:
             return
         self._draw()
         if growing:
             self._rest.start()
         else:
             self._rest.stop()
+
+    def _rested(self) -> None:
+        if self._put_off:
+            self._mark_dirty()
+            self._paint_if_seen()
 
     def _draw(self) -> None:
         state = self.session.state
@@ -130,6 +137,7 @@ class LossPanel(Panel):
             self.plot.remove_series("training, epoch")
             self.plot.remove_series("validation")
         self._draw_second()
+        self.plot.settle()
 
     def _draw_second(self) -> None:
         chosen = self.second.currentText()

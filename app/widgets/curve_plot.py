@@ -16,9 +16,12 @@ from app.display.levels import nice_ticks
 from app.widgets.colour_bar import tick_text
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.image_view import PALETTE_EVENTS
-from app.widgets.plot_colours import plot_colours, screen_pen
+from app.widgets.plot_colours import mixed, plot_colours, screen_pen
 
 SMOOTHING_WINDOWS = (1, 5, 25, 100)
+MOST_TICKS = 8
+GRID_SHARE = 0.2
+"""How much of the colour of the text is in the lines of the grid."""
 DOTS_LIMIT = 60
 """Curves of fewer points show each of them."""
 
@@ -79,10 +82,13 @@ class CurvePlot(QWidget):
         right_axis.linkToView(self._right)
         right_axis.enableAutoSIPrefix(False)
         self._right.setXLink(self._plot)
-        self._plot.getAxis("left").enableAutoSIPrefix(False)
-        self._plot.getAxis("bottom").enableAutoSIPrefix(False)
+        for side in ("left", "bottom"):
+            self._plot.getAxis(side).enableAutoSIPrefix(False)
+            # Lines that let nothing through are drawn many times faster.
+            self._plot.getAxis(side).setStyle(tickAlpha=255)
         self._plot.vb.sigResized.connect(self._place_right)
-        self._plot.vb.sigYRangeChanged.connect(self._choose_ticks)
+        self._plot.vb.sigResized.connect(self._choose_ticks)
+        self._plot.vb.sigRangeChanged.connect(self._choose_ticks)
         self._plot.scene().sigMouseClicked.connect(self._mouse_clicked)
         self._plot.setLabel("bottom", self.x_label)
         self._plot.setLabel("left", self.y_label)
@@ -213,18 +219,28 @@ class CurvePlot(QWidget):
         self._plot.enableAutoRange()
         self._right.enableAutoRange(axis="y")
 
+    def settle(self) -> None:
+        """Fit the axes to changed curves now; left to the painter, it would paint everything twice."""
+        for view_box in (self._plot.vb, self._right):
+            view_box.updateAutoRange()
+            view_box.updateMatrix()
+
     def _place_right(self, *_: object) -> None:
         self._right.setGeometry(self._plot.vb.sceneBoundingRect())
         self._right.linkedViewChanged(self._plot.vb, self._right.XAxis)
 
     def _choose_ticks(self, *_: object) -> None:
-        """Put few round numbers on a logarithmic axis; the library would name nine in each decade."""
-        axis = self._plot.getAxis("left")
-        if not self._log:
-            axis.setTicks(None)
-            return
-        low, high = (10 ** float(np.clip(edge, -300, 300)) for edge in self._plot.vb.viewRange()[1])
-        axis.setTicks([[(float(np.log10(value)), tick_text(value)) for value in nice_ticks(low, high, "log")], []])
+        """Put few round numbers on the axes; the library would draw a line for each of dozens, or for nine a decade."""
+        box, (x_range, y_range) = self._plot.vb, self._plot.vb.viewRange()
+        across, up = (max(2, min(MOST_TICKS, int(side))) for side in (box.width() / 90, box.height() / 28))
+        bottom = [(value, tick_text(value)) for value in nice_ticks(x_range[0], x_range[1], "linear", across)]
+        if self._log:
+            low, high = (10 ** float(np.clip(edge, -300, 300)) for edge in y_range)
+            left = [(float(np.log10(value)), tick_text(value)) for value in nice_ticks(low, high, "log", up)]
+        else:
+            left = [(value, tick_text(value)) for value in nice_ticks(y_range[0], y_range[1], "linear", up)]
+        for side, ticks in (("bottom", bottom), ("left", left)):
+            self._plot.getAxis(side).setTicks([ticks, []])
 
     def _mouse_clicked(self, event: Any) -> None:
         self.setFocus(Qt.FocusReason.MouseFocusReason)
@@ -296,7 +312,10 @@ class CurvePlot(QWidget):
             axis = self._plot.getAxis(side)
             axis.setPen(colours.grid)
             axis.setTextPen(colours.foreground)
-        self._plot.showGrid(x=True, y=True, alpha=0.2)
+        for side in ("left", "bottom"):
+            axis = self._plot.getAxis(side)
+            axis.setTickPen(mixed(colours.foreground, colours.background, GRID_SHARE))
+            axis.setGrid(255)
         self._legend.setLabelTextColor(colours.foreground)
         # The curves pass behind the names: without a ground the names cannot be read there.
         ground = QColor(colours.background)

@@ -5,6 +5,12 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QW
 
 from app.widgets.elided_label import ElidedLabel
 
+STILL_BAR = """
+QProgressBar { border: 1px solid palette(mid); border-radius: 2px; background: palette(base); text-align: center; }
+QProgressBar::chunk { background: palette(highlight); }
+"""
+"""The style's own bar glitters: it is painted sixty times a second as long as a job runs."""
+
 
 class JobBar(QWidget):
     """One line at the foot of the window."""
@@ -26,6 +32,7 @@ class JobBar(QWidget):
         self.progress.setFixedWidth(160)
         self.progress.setTextVisible(True)
         self.progress.setAccessibleName("Progress of the job")
+        self.progress.setStyleSheet(STILL_BAR)
         self.left = QLabel(self)
         self.left.setMinimumWidth(self.left.fontMetrics().horizontalAdvance("0:00:00 left"))
         self.cancel = QPushButton("Cancel", self)

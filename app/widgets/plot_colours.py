@@ -39,3 +39,9 @@ def screen_pen(colour: QColor | str, width: float) -> QPen:
     pen.setWidthF(width)
     pen.setCosmetic(True)
     return pen
+
+
+def mixed(one: QColor, other: QColor, share: float) -> QColor:
+    """Return a colour that lets nothing through, of which ``share`` is ``one`` and the rest ``other``."""
+    parts = zip((one.red(), one.green(), one.blue()), (other.red(), other.green(), other.blue()), strict=True)
+    return QColor(*(round(share * a + (1 - share) * b) for a, b in parts))

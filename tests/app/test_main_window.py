@@ -267,3 +267,10 @@ def test_a_status_tip_leaves_progress_and_cancel_in_sight(shown: Shown) -> None:
     assert bar.cancel.isVisible()
     QApplication.sendEvent(shown.window, QStatusTipEvent(""))
     assert bar.readout.text() == "amplitude 3.4"
+
+
+def test_the_progress_bar_stands_still_between_two_values(shown: Shown) -> None:
+    bar = shown.window.job_bar
+    bar.show_job("Training", 1, 2, "", stopping=False)
+    # The bar of the style itself is animated; one with a style sheet is not.
+    assert bar.progress.style().metaObject().className() == "QStyleSheetStyle"

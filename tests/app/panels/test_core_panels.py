@@ -191,8 +191,14 @@ def test_growing_curves_rest_between_two_paintings_and_the_last_is_drawn(
         session.apply(loss_measured(step, 1.0))
     assert drawn == [2]
     assert "loss 1" in panel.figures.text()
-    session.apply(app.JobEnded("train-1", "completed"))
+    panel._rest.stop()
+    panel._rested()
     assert drawn == [2, 9]
+    panel._rest.stop()
+    panel._rested()
+    assert drawn == [2, 9]
+    session.apply(loss_measured(9, 1.0), app.JobEnded("train-1", "completed"))
+    assert drawn == [2, 9, 10]
 
 
 def test_the_bundle_panel_says_where_the_scale_comes_from(qtbot: QtBot, session: Session) -> None:

@@ -225,3 +225,31 @@ def test_a_long_line_is_told_in_full_by_its_tool_tip(qtbot: QtBot) -> None:
     settle()
     assert label.toolTip() == "a very long line that cannot fit"
     assert label.width() == 60
+
+
+def test_settled_axes_are_not_changed_by_the_painter(qtbot: QtBot) -> None:
+    plot = CurvePlot("Loss")
+    show(qtbot, plot)
+    plot.set_series("loss", np.arange(30), np.linspace(0.0, 5.0, 30))
+    settle()
+    plot.set_series("loss", np.arange(40), np.linspace(0.0, 5.0, 40))
+    plot.settle()
+    changed: list[object] = []
+    plot._plot.vb.sigRangeChanged.connect(lambda *_: changed.append(1))
+    settle()
+    assert changed == []
+    assert plot._plot.vb.viewRange()[0][1] > 39
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_few_opaque_lines_make_the_grid(qtbot: QtBot, log: bool) -> None:
+    plot = CurvePlot("Loss", log=log)
+    show(qtbot, plot)
+    plot.set_series("loss", np.arange(1, 101), np.geomspace(1e-3, 1e3, 100))
+    plot.settle()
+    for side in ("left", "bottom"):
+        axis = plot._plot.getAxis(side)
+        (ticks, minor) = axis._tickLevels
+        assert 2 <= len(ticks) <= 10
+        assert minor == []
+        assert axis.tickPen().color().alpha() == axis.style["tickAlpha"] == 255
