@@ -132,8 +132,7 @@ class Arrangement:
 
     def _size_docks(self) -> None:
         left, right, bottom = (self._docks_of(area) for area in ("left", "right", "bottom"))
-        shares = [600 if number == 0 else 400 for number in range(len(bottom))]
-        self._window.resizeDocks(bottom, shares, _SIDEWAYS)
+        self._window.resizeDocks(bottom, [500] * len(bottom), _SIDEWAYS)
         for docks, width in zip((left, right), LAYOUTS[self.layout_id].widths, strict=True):
             self._window.resizeDocks(docks[:1], [width], _SIDEWAYS)
         self._window.resizeDocks(bottom[:1], [BOTTOM_HEIGHT_PX], _UP)

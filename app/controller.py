@@ -15,8 +15,8 @@ from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
 from app.jobs.reader import find_groups, read_frame, summarise_scan
 from app.jobs.verbs import CanvasExport, EngineVerbs
-from app.state.app_events import DocumentChosen, DocumentClosed, FrameSelected, NoticeClosed, NoticeRaised
-from app.state.app_state import JobState, Notice, run_id
+from app.state.app_events import DocumentChosen, DocumentClosed, FrameSelected, Logged, NoticeClosed, NoticeRaised
+from app.state.app_state import JobState, LogEntry, Notice, run_id
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from ptycho_engine.config import InferConfig
@@ -52,7 +52,8 @@ class Controller(QObject):
 
     def _opened(self, path: Path, end: JobEnd) -> None:
         if end.outcome == "completed":
-            self._session.apply(NoticeClosed(f"open:{path}"))
+            entry = LogEntry("info", f"Opened {path}", time.time(), "files")
+            self._session.apply(NoticeClosed(f"open:{path}"), Logged(entry))
             self.file_opened.emit(path)
 
     def choose_document(self, key: str) -> None:

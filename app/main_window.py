@@ -19,6 +19,7 @@ from app import dialogs
 from app.actions import ACTIONS, Actions
 from app.arrangement import AREAS, Arrangement
 from app.display.wording import duration
+from app.front import Front
 from app.layouts import LAYOUTS
 from app.menus import Menus
 from app.panels.panel import Panel, PanelSpec
@@ -85,6 +86,7 @@ class MainWindow(QMainWindow):
         session.settled.connect(self._show_state)
         self.arrangement.restore()
         self._tick_layout()
+        self.front = Front(session, self._front_panel, self._bring_forward, self)
         self._show_state()
 
     def _build_middle(self) -> None:
@@ -172,7 +174,7 @@ class MainWindow(QMainWindow):
             left = f"{duration(job.seconds_left)} left" if job.seconds_left is not None else ""
             self.job_bar.show_job(job.title, job.n_done, job.n_total, left, stopping=job.state == "cancelling")
         else:
-            self.job_bar.show_idle(_ended(state.job))
+            self.job_bar.show_idle(state.log[-1].text if state.log else "")
 
     def _show_readout(self, text: str) -> None:
         self.job_bar.show_value(text)
@@ -188,6 +190,13 @@ class MainWindow(QMainWindow):
             self.middle.setCurrentWidget(self.tabs)
             self.tabs.setCurrentWidget(panel)
         panel.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _front_panel(self) -> str:
+        front = self.tabs.currentWidget()
+        return front.panel_id if isinstance(front, Panel) else ""
+
+    def _bring_forward(self, panel_id: str) -> None:
+        self.tabs.setCurrentWidget(self.panels[panel_id])
 
     # Files
 
@@ -236,13 +245,13 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept files."""
         if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+            _accept_copy(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open the files that were dropped."""
         paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
-            event.acceptProposedAction()
+            _accept_copy(event)
             self.open_asked.emit(paths)
 
     # Help
@@ -348,14 +357,14 @@ class MainWindow(QMainWindow):
             self.close()
 
 
+def _accept_copy(event: QDropEvent) -> None:
+    """Take files as copies: after a move, the file manager would delete them."""
+    event.setDropAction(Qt.DropAction.CopyAction)
+    event.accept()
+
+
 def _any_busy(state: AppState) -> bool:
     return state.busy or (state.file_job is not None and state.file_job.busy)
-
-
-def _ended(job: JobState | None) -> str:
-    if job is None or job.state not in ("completed", "stopped", "failed"):
-        return ""
-    return f"{job.title}: {job.state}"
 
 
 def _with_suffix(path: str, suffix: str) -> Path:

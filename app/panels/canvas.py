@@ -309,7 +309,11 @@ def _metrics_texts(metrics: ReconstructionMetrics | None) -> tuple[str, str]:
     if metrics is None:
         return ("", "")
     return (
-        f"Correlation: amp {metrics.amplitude_correlation:.3f}, "
-        f"phase {metrics.phase_correlation:.3f}, complex {metrics.complex_correlation:.3f}",
+        f"Correlation: amp {_correlation(metrics.amplitude_correlation)}, "
+        f"phase {_correlation(metrics.phase_correlation)}, complex {_correlation(metrics.complex_correlation)}",
         f"PSNR {metrics.psnr_db:.1f} dB · SSIM {metrics.ssim:.3f} · {metrics.n_pixels} px of the known object",
     )
+
+
+def _correlation(value: float) -> str:
+    return "none (constant)" if np.isnan(value) else f"{value:.3f}"

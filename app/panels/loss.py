@@ -14,10 +14,11 @@ def headline(state: AppState) -> str:
     """Return the figures of the current or last training in one line."""
     losses = state.losses
     loss = losses.steps.last("loss")
-    if loss is None:
-        return "No training yet"
-    parts = []
     job = state.job
+    if loss is None:
+        waiting = job is not None and job.verb == "train" and job.busy
+        return "Waiting for the first step" if waiting else "No training yet"
+    parts = []
     training = job if job is not None and job.verb == "train" else None
     epoch = int(losses.steps.last("epoch") or 0) + 1
     parts.append(f"epoch {epoch}/{training.n_epochs}" if training is not None else f"epoch {epoch}")

@@ -355,7 +355,7 @@ class PatchesPanel(Panel):
 
 
 def _range_text(levels: Levels) -> str:
-    return f"{levels[0]:.3g} … {levels[1]:.3g}"
+    return f"{levels[0]:.4g} … {levels[1]:.4g}"
 
 
 def _log_levels(measured: FloatArray) -> Levels:

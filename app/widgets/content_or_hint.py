@@ -13,7 +13,6 @@ class ContentOrHint(QStackedWidget):
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._hint.setWordWrap(True)
         self._hint.setMargin(24)
-        self._hint.setEnabled(False)
         self.addWidget(self._hint)
         self.addWidget(content)
 

@@ -153,6 +153,7 @@ class CurvePlot(QWidget):
             self._plot.setLabel("right", self.secondary_label or name)
         series = _Series(empty, empty, secondary, number, curves[0], curves[1])
         self._series[name] = series
+        self._choose_ticks()
         self._colour(series)
         return series
 
@@ -170,6 +171,7 @@ class CurvePlot(QWidget):
             self._legend.removeItem(series.smooth)
             if not any(other.secondary for other in self._series.values()):
                 self._plot.hideAxis("right")
+        self._choose_ticks()
 
     def clear_series(self) -> None:
         """Take all curves away."""
@@ -231,6 +233,10 @@ class CurvePlot(QWidget):
 
     def _choose_ticks(self, *_: object) -> None:
         """Put few round numbers on the axes; the library would draw a line for each of dozens, or for nine a decade."""
+        if not self._series:
+            for side in ("left", "bottom"):
+                self._plot.getAxis(side).setTicks([[], []])
+            return
         box, (x_range, y_range) = self._plot.vb, self._plot.vb.viewRange()
         across, up = (max(2, min(MOST_TICKS, int(side))) for side in (box.width() / 90, box.height() / 28))
         bottom = [(value, tick_text(value)) for value in nice_ticks(x_range[0], x_range[1], "linear", across)]

@@ -45,6 +45,8 @@ class JobBar(QWidget):
         layout.addWidget(self.readout, 1)
         for widget in (self.title, self.progress, self.left, self.cancel):
             layout.addWidget(widget)
+        # As high without the button as with it: the window above must not jump when a job begins.
+        self.setMinimumHeight(layout.sizeHint().height())
         self.show_idle("")
 
     def show_value(self, text: str) -> None:
@@ -62,8 +64,8 @@ class JobBar(QWidget):
 
     def show_idle(self, text: str) -> None:
         """Show that nothing runs, and in ``text`` how the last job ended."""
-        self.title.setText(text)
-        self.title.setToolTip("")
+        self.title.setText(self._elided(text))
+        self.title.setToolTip(text)
         for widget in (self.progress, self.left, self.cancel):
             widget.hide()
 

@@ -99,11 +99,17 @@ def test_the_button_on_the_canvas_refines_and_tells_the_explorer(shown: Shown) -
 def test_files_dropped_on_the_window_are_opened(shown: Shown) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(SCAN)), QUrl("https://example.org/x.npz")])
-    action, button, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    entering = QDragEnterEvent(QPointF(5, 5).toPoint(), action, data, button, keys)
+    # A file manager may offer to move: whoever agrees has the file deleted.
+    action, button, keys = Qt.DropAction.MoveAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    actions = Qt.DropAction.MoveAction | Qt.DropAction.CopyAction
+    entering = QDragEnterEvent(QPointF(5, 5).toPoint(), actions, data, button, keys)
+    entering.setDropAction(action)
     shown.window.dragEnterEvent(entering)
     assert entering.isAccepted()
-    shown.window.dropEvent(QDropEvent(QPointF(5, 5), action, data, button, keys))
+    dropping = QDropEvent(QPointF(5, 5), actions, data, button, keys)
+    dropping.setDropAction(action)
+    shown.window.dropEvent(dropping)
+    assert entering.dropAction() == dropping.dropAction() == Qt.DropAction.CopyAction
     shown.settle()
     assert [name for name, _ in shown.verbs.calls] == ["open"]
     assert shown.state.dataset is not None
@@ -274,3 +280,43 @@ def test_the_progress_bar_stands_still_between_two_values(shown: Shown) -> None:
     bar.show_job("Training", 1, 2, "", stopping=False)
     # The bar of the style itself is animated; one with a style sheet is not.
     assert bar.progress.style().metaObject().className() == "QStyleSheetStyle"
+
+
+def test_an_opened_scan_comes_to_the_front_and_its_patches_when_a_job_begins(shown: Shown) -> None:
+    front = shown.window._front_panel
+    assert front() == "patches"
+    shown.open(SCAN)
+    assert front() == "dataset"
+    shown.start_and_pause()
+    assert front() == "patches"
+    shown.verbs.go_on.set()
+    shown.settle()
+
+
+def test_whatever_else_is_in_front_stays_there(shown: Shown) -> None:
+    shown.window.show_panel("scan")
+    shown.open(SCAN)
+    shown.start_and_pause()
+    assert shown.window._front_panel() == "scan"
+    shown.verbs.go_on.set()
+    shown.settle()
+
+
+def test_the_status_bar_tells_what_happened_last(shown: Shown) -> None:
+    shown.open(SCAN)
+    title = shown.window.job_bar.title
+    assert title.toolTip() == f"Opened {SCAN}"
+    shown.open(BUNDLE)
+    shown.window._save_chosen("/nowhere/copy.h5.zip")
+    shown.settle()
+    assert "copy.h5.zip" in title.toolTip()
+
+
+def test_the_status_bar_is_as_high_with_a_job_as_without(shown: Shown) -> None:
+    bar = shown.window.job_bar
+    bar.show_idle("")
+    QApplication.processEvents()
+    before = shown.window.middle.height()
+    bar.show_job("Training", 1, 2, "0:10 left", stopping=False)
+    QApplication.processEvents()
+    assert shown.window.middle.height() == before

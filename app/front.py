@@ -1,0 +1,57 @@
+"""Brings to the front what was just asked for: a scan that was opened, the patches of a job that begins."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject
+
+from app.state.session import Session
+
+COMPUTING = ("train", "infer")
+
+
+class Front(QObject):
+    """Watches for scans that open and jobs that begin.
+
+    Parameters
+    ----------
+    session
+        What happens.
+    front_panel
+        Tells the panel in front in the middle.
+    show
+        Brings a panel to the front.
+    parent
+        Owner.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        front_panel: Callable[[], str],
+        show: Callable[[str], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._front_panel = front_panel
+        self._show = show
+        self._dataset_id = session.state.dataset_id
+        self._job_id = session.state.job.id if session.state.job is not None else ""
+        session.documents_changed.connect(self._documents_changed)
+        session.job_changed.connect(self._job_changed)
+
+    def _documents_changed(self) -> None:
+        state = self._session.state
+        opened = state.dataset_id is not None and state.dataset_id != self._dataset_id
+        self._dataset_id = state.dataset_id
+        # Patches that are there stay in sight; a panel without any has less to say than the scan.
+        if opened and state.preview is None and not state.busy and self._front_panel() == "patches":
+            self._show("dataset")
+
+    def _job_changed(self) -> None:
+        job = self._session.state.job
+        if job is None or job.id == self._job_id:
+            return
+        self._job_id = job.id
+        if job.verb in COMPUTING and self._front_panel() == "dataset":
+            self._show("patches")
