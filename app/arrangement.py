@@ -20,6 +20,8 @@ AREAS = {
 STATE_VERSION = 1
 """Raised when panels change so much that remembered places no longer make sense."""
 BOTTOM_HEIGHT_PX = 230
+ROOMY_WIDTH_PX = 1500
+"""In a narrower window the docks at the sides are narrower too: the middle needs room to compare patches."""
 _SIDEWAYS, _UP = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
 
 
@@ -133,8 +135,9 @@ class Arrangement:
     def _size_docks(self) -> None:
         left, right, bottom = (self._docks_of(area) for area in ("left", "right", "bottom"))
         self._window.resizeDocks(bottom, [500] * len(bottom), _SIDEWAYS)
+        share = min(1.0, self._window.width() / ROOMY_WIDTH_PX)
         for docks, width in zip((left, right), LAYOUTS[self.layout_id].widths, strict=True):
-            self._window.resizeDocks(docks[:1], [width], _SIDEWAYS)
+            self._window.resizeDocks(docks[:1], [round(share * width)], _SIDEWAYS)
         self._window.resizeDocks(bottom[:1], [BOTTOM_HEIGHT_PX], _UP)
         if len(left) > 1:
             # As little as shows some documents; the form below has more to say.

@@ -52,7 +52,7 @@ class Controller(QObject):
 
     def _opened(self, path: Path, end: JobEnd) -> None:
         if end.outcome == "completed":
-            entry = LogEntry("info", f"Opened {path}", time.time(), "files")
+            entry = LogEntry("info", f"Opened {path.name} from {path.parent}", time.time(), "files")
             self._session.apply(NoticeClosed(f"open:{path}"), Logged(entry))
             self.file_opened.emit(path)
 

@@ -14,7 +14,7 @@ class Layout:
     front: str
     """The panel in front in the middle."""
     widths: tuple[int, int]
-    """Of the docks at the left and at the right [px]."""
+    """Of the docks at the left and at the right, where the window has room for them [px]."""
 
 
 LAYOUTS: dict[str, Layout] = {

@@ -5,12 +5,12 @@ from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
 _DARK = {
-    QPalette.ColorRole.Window: "#23252b",
+    QPalette.ColorRole.Window: "#2f323a",
     QPalette.ColorRole.WindowText: "#e6e7ea",
-    QPalette.ColorRole.Base: "#191b20",
-    QPalette.ColorRole.AlternateBase: "#1f2127",
+    QPalette.ColorRole.Base: "#16181c",
+    QPalette.ColorRole.AlternateBase: "#1c1e23",
     QPalette.ColorRole.Text: "#e6e7ea",
-    QPalette.ColorRole.Button: "#2d3038",
+    QPalette.ColorRole.Button: "#3b3f49",
     QPalette.ColorRole.ButtonText: "#e6e7ea",
     QPalette.ColorRole.BrightText: "#ff6b62",
     QPalette.ColorRole.Highlight: "#2f6fb3",
@@ -19,9 +19,9 @@ _DARK = {
     QPalette.ColorRole.LinkVisited: "#b79cff",
     QPalette.ColorRole.ToolTipBase: "#33363f",
     QPalette.ColorRole.ToolTipText: "#f0f0f2",
-    QPalette.ColorRole.PlaceholderText: "#9a9da6",
-    QPalette.ColorRole.Light: "#41454f",
-    QPalette.ColorRole.Midlight: "#363a43",
+    QPalette.ColorRole.PlaceholderText: "#a3a6af",
+    QPalette.ColorRole.Light: "#4f5562",
+    QPalette.ColorRole.Midlight: "#444954",
     QPalette.ColorRole.Mid: "#1b1d22",
     QPalette.ColorRole.Dark: "#131418",
     QPalette.ColorRole.Shadow: "#08090b",
@@ -40,7 +40,9 @@ def use_theme(application: QApplication, theme: str) -> None:
     # Where the desktop tells no colours to Qt, the request above changes nothing: then the palette is ours.
     if theme == "dark" and not is_dark(application):
         application.setPalette(_dark_palette())
-    elif theme != "dark" and application.palette().color(QPalette.ColorRole.Window) == QColor("#23252b"):
+    elif theme != "dark" and application.palette().color(QPalette.ColorRole.Window) == QColor(
+        _DARK[QPalette.ColorRole.Window]
+    ):
         application.setPalette(application.style().standardPalette())
 
 
@@ -56,5 +58,5 @@ def _dark_palette() -> QPalette:
     for role, colour in _DARK.items():
         palette.setColor(role, QColor(colour))
     for role in _DARK_DISABLED:
-        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor("#7d808a"))
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor("#8d909a"))
     return palette

@@ -316,4 +316,4 @@ def _metrics_texts(metrics: ReconstructionMetrics | None) -> tuple[str, str]:
 
 
 def _correlation(value: float) -> str:
-    return "none (constant)" if np.isnan(value) else f"{value:.3f}"
+    return "none" if np.isnan(value) else f"{value:.3f}"

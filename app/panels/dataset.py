@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from app.display.canvas_pictures import CYCLE, PHASE_TICKS
 from app.display.levels import SCALINGS, Scaling
+from app.display.wording import whole
 from app.panels.panel import Panel
 from app.state.readings import FrameRead, ScanSummarised
 from app.state.session import Session
@@ -71,6 +72,7 @@ class DatasetPanel(Panel):
         self.watch(session.documents_changed)
         self.watch(session.selection_changed)
         self.watch(session.frames_changed)
+        self._paint_dataset()
         self.refresh()
 
     # --- building ---
@@ -136,7 +138,7 @@ class DatasetPanel(Panel):
         self.notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(_column(self.mean_view, self.max_view, self.summary_state, self.read_all), "&Mean and max")
+        self.tabs.addTab(_column(self.mean_view, self.max_view, self.summary_state, self.read_all), "&Mean, max")
         self.tabs.addTab(_column(self.mode, *self.probe_views), "&Probe")
         self.tabs.addTab(_column(*self.object_views), "&Object")
         self.tabs.addTab(_column(self.arrays, self.notes), "&Arrays")
@@ -192,7 +194,7 @@ class DatasetPanel(Panel):
             widget.setRange(0, max(dataset.n_scan - 1, 0))
             widget.setValue(self.session.state.selected_frame or 0)
             widget.blockSignals(False)
-        self.number.setSuffix(f" of {dataset.n_scan}")
+        self.number.setSuffix(f" of {whole(dataset.n_scan)}")
         self.frame_view.set_image(None)
         self.mean_view.set_image(None)
         self.max_view.set_image(None)
@@ -232,11 +234,13 @@ class DatasetPanel(Panel):
         self.max_view.set_image(summary.maximum)
         self.max_view.set_title("Greatest amplitude")
         if summary.n_done < summary.n_total:
-            self.summary_state.setText(f"Read {summary.n_done} of {summary.n_total} patterns…")
+            self.summary_state.setText(f"Read {whole(summary.n_done)} of {whole(summary.n_total)} patterns…")
             return
         dark = int(np.count_nonzero(summary.maximum <= 0))
         total = float(np.nanmean(summary.totals))
-        self.summary_state.setText(f"{summary.n_total} patterns · mean Σ a² {total:.4g} · {dark} pixels always zero")
+        self.summary_state.setText(
+            f"{whole(summary.n_total)} patterns · mean Σ a² {total:.4g} · {dark} pixels always zero"
+        )
 
     def _list_modes(self, dataset: Dataset) -> None:
         power = np.sum(np.abs(dataset.probe.astype(np.complex128)) ** 2, axis=(1, 2))

@@ -133,6 +133,7 @@ class PatchesPanel(Panel):
         self.measured.link(self.predicted)
         self.numbers = NumberTable("Figures of the patches", ("selected", "all"), self)
         self.numbers.show_all_rows(len(COLUMNS))
+        self.numbers.show_whole_figures(COLUMNS, "-0.0012345")
         self.numbers_title = ElidedLabel(parent=self)
         right = QWidget(self)
         column = QVBoxLayout(right)

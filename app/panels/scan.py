@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSpinBox, QStacked
 
 from app.display.canvas_pictures import coverage_count, describe_offsets
 from app.display.density import nearest_point
+from app.display.wording import whole
 from app.panels.panel import Panel
 from app.state.readings import GroupsFound
 from app.state.session import Session
@@ -61,6 +62,7 @@ class ScanPanel(Panel):
         self.watch(session.documents_changed)
         self.watch(session.selection_changed)
         self.watch(session.frames_changed)
+        self._repaint()
         self.refresh()
 
     def _build(self) -> None:
@@ -167,7 +169,7 @@ class ScanPanel(Panel):
         else:
             self.plot.set_box(None)
             self.plot.set_axis_names("y [px]", "x [px]")
-            title = f"{dataset.n_scan} scan positions · object pixels"
+            title = f"{whole(dataset.n_scan)} scan positions · object pixels"
         unknown = choice == "total" and bool(np.isnan(figures).all())
         self.plot.set_points(places, figures, label)
         self.plot.set_title(f"{title} · reading all patterns…" if unknown else title)
@@ -241,7 +243,7 @@ class ScanPanel(Panel):
         frame = self.session.state.selected_frame
         channels = indices.shape[1]
         spread = np.linalg.norm(positions[indices] - centers[:, None], axis=-1).max(axis=1)
-        text = f"{len(indices)} groups of {channels} · farthest member from its centre: "
+        text = f"{whole(len(indices))} groups of {channels} · farthest member from its centre: "
         text += f"mean {spread.mean():.1f}, max {spread.max():.1f} px"
         if frame is not None:
             text = f"Group of frame {frame}: members {', '.join(str(i) for i in indices[frame])} · {text}"

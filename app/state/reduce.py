@@ -61,7 +61,7 @@ def reduce(
             job = _job_of(state, lane)
             return _logged(state, LogEntry(event.level, event.text, time_s, job.verb if job else ""))
         case engine.BundleSaved() | engine.FileWritten():
-            return _logged(state, LogEntry("info", f"Wrote {event.path}", time_s, "files"))
+            return _logged(state, LogEntry("info", f"Wrote {event.path.name} to {event.path.parent}", time_s, "files"))
         case engine.LossMeasured() | engine.EpochDone() | engine.ValidationMeasured():
             return replace(state, losses=_with_loss(state.losses, event))
         case engine.PatchPreview():

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+CELL_PADDING_PX = 14
+
 
 class NumberTable(QTableWidget):
     """Figures that can be read, selected and copied, not changed."""
@@ -30,6 +32,13 @@ class NumberTable(QTableWidget):
         header = self.horizontalHeader().sizeHint().height()
         rows = count * self.verticalHeader().defaultSectionSize()
         self.setMinimumHeight(header + rows + 2 * self.frameWidth())
+
+    def show_whole_figures(self, row_names: Sequence[str], longest: str) -> None:
+        """Never be narrower than it takes to read the names of the rows, and ``longest`` in each column."""
+        metrics = self.fontMetrics()
+        names = max(metrics.horizontalAdvance(name) for name in row_names)
+        figures = self.columnCount() * (metrics.horizontalAdvance(longest) + CELL_PADDING_PX)
+        self.setMinimumWidth(names + CELL_PADDING_PX + figures + 2 * self.frameWidth())
 
     def set_rows(self, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
         """Show rows, each with its name and its texts."""

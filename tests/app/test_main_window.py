@@ -305,7 +305,7 @@ def test_whatever_else_is_in_front_stays_there(shown: Shown) -> None:
 def test_the_status_bar_tells_what_happened_last(shown: Shown) -> None:
     shown.open(SCAN)
     title = shown.window.job_bar.title
-    assert title.toolTip() == f"Opened {SCAN}"
+    assert title.toolTip() == "Opened scan.npz from /nowhere"
     shown.open(BUNDLE)
     shown.window._save_chosen("/nowhere/copy.h5.zip")
     shown.settle()

@@ -16,7 +16,7 @@ from app.state.requests import RefineRequest
 from app.state.session import Session
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.documents import Canvas, ReconstructionMetrics
-from ptycho_engine.events import BundleLoaded, InferenceCompleted, MisfitMeasured, RefinementBegan
+from ptycho_engine.events import BundleLoaded, InferenceCompleted, MetricsMeasured, MisfitMeasured, RefinementBegan
 from tests.app.panels.scan_samples import DATASET_ID, NETWORK_PER_PHYSICAL, letter_session, show_canvas
 from tests.app.samples import make_bundle
 from tests.app.widgets.screen import click_at, looks_like, move_to, painted_brightness, show
@@ -68,6 +68,15 @@ def test_the_lines_below_tell_progress_agreement_and_offsets(qtbot: QtBot) -> No
     assert panel.quality.text() == "PSNR 21.5 dB · SSIM 0.654 · 4321 px of the known object"
     assert panel.placing.text().startswith("Offsets: dx 0 ± 12.2, max 15.0")
     assert not panel.warning.isVisible()
+
+
+def test_a_correlation_with_a_constant_is_none(qtbot: QtBot) -> None:
+    session, panel = _panel(qtbot)
+    show_canvas(session)
+    metrics = session.state.metrics
+    assert metrics is not None
+    session.apply(MetricsMeasured(replace(metrics, phase_correlation=float("nan"))))
+    assert panel.agreement.text() == "Correlation: amp 0.987, phase none, complex 0.765"
 
 
 def test_a_compatibility_mode_is_named(qtbot: QtBot) -> None:

@@ -36,6 +36,12 @@ def test_an_f_in_the_dataset_is_upright_in_the_frame_viewer(qtbot: QtBot) -> Non
     assert session.state.frame is not None
 
 
+def test_without_a_dataset_it_says_what_to_do(qtbot: QtBot) -> None:
+    panel = DatasetPanel(Session())
+    qtbot.addWidget(panel)
+    assert panel.pages.hint.startswith("No dataset. Open a scan")
+
+
 def test_a_frame_is_read_only_while_the_panel_can_be_seen(qtbot: QtBot) -> None:
     session = letter_session()
     panel = DatasetPanel(session)
