@@ -101,6 +101,7 @@ class BundlePanel(Panel):
         self.search = QLineEdit(self)
         self.search.setPlaceholderText("Search parameters and layers")
         self.search.setClearButtonEnabled(True)
+        self.search.setAccessibleName("Search parameters and layers")
         self.parameters = Table("Parameters", ("parameter", "value", "kept in"), stretch=1, parent=self)
         self.layers = Table("Layers", ("layer", "shape", "type", "values"), parent=self)
         for table in (self.parameters, self.layers):
@@ -138,6 +139,7 @@ class BundlePanel(Panel):
         split.setSizes([300, 300])
         layout = QVBoxLayout(self)
         layout.addWidget(split)
+        self.take_keys(self.search)
         self.watch(session.documents_changed)
 
     def refresh(self) -> None:

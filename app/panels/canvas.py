@@ -114,6 +114,7 @@ class CanvasPanel(Panel):
         layout.addLayout(bar)
         layout.addWidget(self.refine_bar)
         layout.addWidget(self.pages, 1)
+        self.take_keys(self.shows[0])
 
     def _connect(self) -> None:
         for box in (*self.shows, self.scale):

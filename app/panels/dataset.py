@@ -88,6 +88,7 @@ class DatasetPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pages)
+        self.take_keys(self.slider, self.number, self.scaling, self.play, self.frame_view, self.tabs.tabBar())
 
     def _build_viewer(self) -> QWidget:
         self.frame_view = ImageView("Diffraction", quantity=AMPLITUDE_LABEL, scaling="log", level_mode="full")

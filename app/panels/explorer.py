@@ -117,6 +117,7 @@ class ExplorerPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tree)
+        self.take_keys(self.tree)
         self.watch(session.documents_changed)
 
     def refresh(self) -> None:

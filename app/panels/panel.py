@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from PySide6.QtCore import Signal, SignalInstance
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QFocusEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from app.state.session import Session
@@ -35,6 +36,7 @@ class Panel(QWidget):
         super().__init__(parent)
         self.session = session
         self._dirty = True
+        self._first: QWidget | None = None
         self.setObjectName(self.panel_id)
         self.setAccessibleName(self.title)
         session.settled.connect(self._paint_if_seen)
@@ -42,6 +44,19 @@ class Panel(QWidget):
     def watch(self, slice_signal: SignalInstance) -> None:
         """Paint again after ``slice_signal``: now if the panel can be seen, else when it is shown."""
         slice_signal.connect(self._mark_dirty)
+
+    def take_keys(self, first: QWidget, *others: QWidget) -> None:
+        """Give the keyboard to ``first`` when the panel gets it; Tab goes on in the given order, as the eye does."""
+        # Not a focus proxy: Qt then takes the panel for one widget, and Tab goes round in it for ever.
+        self._first = first
+        for one, following in pairwise((first, *others)):
+            QWidget.setTabOrder(one, following)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Hand the keyboard on."""
+        super().focusInEvent(event)
+        if self._first is not None:
+            self._first.setFocus(event.reason())
 
     def refresh(self) -> None:
         """Paint the present state."""

@@ -126,6 +126,7 @@ class PatchesPanel(Panel):
         layout.setSpacing(0)
         layout.addLayout(bar)
         layout.addWidget(self.pages, 1)
+        self.take_keys(self.quantity)
 
     def _build_details(self) -> QWidget:
         self.measured = ImageView("Measured", colour_map="viridis", scaling="log", parent=self)

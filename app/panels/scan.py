@@ -70,8 +70,8 @@ class ScanPanel(Panel):
         self.figure = ChoiceBox("Colour", FIGURES, "What the positions are coloured by", self)
         self.show_groups = QCheckBox("&Groups", self)
         self.show_groups.setToolTip("Link the members of each group to its centre")
-        self.gridsize = _spin_box("gridsize", 2, self)
-        self.neighbors = _spin_box("neighbor_count", 6, self)
+        self.gridsize = _spin_box("gridsize", "Gridsize", 2, self)
+        self.neighbors = _spin_box("neighbor_count", "Neighbours", 6, self)
         bar = QHBoxLayout()
         bar.setContentsMargins(4, 4, 4, 2)
         bar.setSpacing(6)
@@ -79,7 +79,7 @@ class ScanPanel(Panel):
         bar.addWidget(self.figure)
         bar.addStretch(1)
         bar.addWidget(self.show_groups)
-        for text, box in (("g&ridsize", self.gridsize), ("&K", self.neighbors)):
+        for text, box in (("G&ridsize", self.gridsize), ("&Neighbours", self.neighbors)):
             label = QLabel(text, self)
             label.setBuddy(box)
             bar.addWidget(label)
@@ -103,6 +103,7 @@ class ScanPanel(Panel):
         layout.setSpacing(0)
         layout.addLayout(bar)
         layout.addWidget(self.pages, 1)
+        self.take_keys(self.shows)
 
     def _connect(self) -> None:
         self.shows.currentIndexChanged.connect(self._repaint)
@@ -282,13 +283,13 @@ class ScanPanel(Panel):
             self.frame_asked.emit(index)
 
 
-def _spin_box(name: str, value: int, parent: QWidget) -> QSpinBox:
+def _spin_box(name: str, title: str, value: int, parent: QWidget) -> QSpinBox:
     option, _, _ = options_of(GroupingConfig)[name]
     box = QSpinBox(parent)
     box.setRange(int(option.minimum or 1), int(option.maximum or 200))
     box.setValue(value)
     box.setToolTip(option.help)
-    box.setAccessibleName(name)
+    box.setAccessibleName(title)
     # A number typed digit by digit is meant as a whole.
     box.setKeyboardTracking(False)
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

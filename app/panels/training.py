@@ -85,30 +85,35 @@ class TrainingPanel(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
         self.scan = ElidedLabel(parent=self)
         self.test_scan = QComboBox(self)
+        self.test_scan.setAccessibleName("Test scan")
         self.test_scan.setToolTip(
             "A second open scan to validate on after each epoch; with one, the best epoch is kept by its loss"
         )
         self.test_scan.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.from_bundle = QCheckBox("Start from the current bundle", self)
-        self.from_bundle.setToolTip("Go on from the weights of the current bundle instead of a fresh network")
         self.folder = QLineEdit(self)
+        self.folder.setAccessibleName("Run folder")
         self.folder.setPlaceholderText("new, among the runs")
         self.folder.setToolTip(
             "Where the run is kept: bundle, checkpoints, losses\nEmpty: a new folder in ~/Ptychoscope/runs"
         )
         browse = QToolButton(self)
         browse.setText("…")
+        browse.setAccessibleName("Choose the folder of the run")
         browse.setToolTip("Choose the folder of the run")
         browse.clicked.connect(self._browse)
+        self.from_bundle = QCheckBox("Start from the current bundle", self)
+        self.from_bundle.setToolTip("Go on from the weights of the current bundle instead of a fresh network")
+        # Made in the order in which they are seen: Tab follows it.
+        self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
         self.start_button = QPushButton(icon("train"), "Start training", self)
         self.resume_button = QPushButton(icon("resume"), "Resume", self)
         self.stop_button = QPushButton(icon("stop"), "Stop", self)
         self.reason = QLabel(self)
         self.reason.setWordWrap(True)
         self._lay_out(browse)
+        self.take_keys(self.test_scan)
         self.start_button.clicked.connect(self.ask_to_train)
         self.resume_button.clicked.connect(lambda: self.resume_asked.emit(None))
         self.stop_button.clicked.connect(self.stop_asked)
@@ -135,6 +140,7 @@ class TrainingPanel(Panel):
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         buttons = QGridLayout()
         buttons.setContentsMargins(8, 0, 8, 0)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStatusTipEvent
-from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
 
 from app.actions import ACTIONS
 from app.panels.canvas import CanvasPanel
@@ -94,6 +95,40 @@ def test_the_button_on_the_canvas_refines_and_tells_the_explorer(shown: Shown) -
         "inference",
         "refinement",
     ]
+
+
+@pytest.mark.parametrize("panel_id", [spec.panel_id for spec in PANELS])
+def test_tab_goes_through_a_panel_and_leaves_it(shown: Shown, panel_id: str) -> None:
+    shown.open(SCAN, BUNDLE)
+    shown.window.activateWindow()
+    shown.window.show_panel(panel_id)
+    panel, seen = shown.window.panels[panel_id], []
+    focus = QApplication.focusWidget()
+    while focus is not None and (focus is panel or panel.isAncestorOf(focus)):
+        assert focus not in seen
+        seen.append(focus)
+        QTest.keyClick(focus, Qt.Key.Key_Tab)
+        focus = QApplication.focusWidget()
+    assert seen
+    shown.settle()
+
+
+def test_tab_follows_the_form_of_a_training(shown: Shown) -> None:
+    shown.open(SCAN)
+    shown.window.activateWindow()
+    shown.window.show_panel("training")
+    training = shown.window.panels["training"]
+    assert isinstance(training, TrainingPanel)
+    seen: list[QWidget] = []
+    focus = QApplication.focusWidget()
+    while focus is not None and focus not in seen:
+        seen.append(focus)
+        QTest.keyClick(focus, Qt.Key.Key_Tab)
+        focus = QApplication.focusWidget()
+    first, last = training.test_scan, training.start_button
+    assert seen[0] is first
+    order = [seen.index(widget) for widget in (first, training.folder, training.form.editors["epochs"], last)]
+    assert order == sorted(order)
 
 
 def test_files_dropped_on_the_window_are_opened(shown: Shown) -> None:
