@@ -134,7 +134,8 @@ class Arrangement:
 
     def _size_docks(self) -> None:
         left, right, bottom = (self._docks_of(area) for area in ("left", "right", "bottom"))
-        self._window.resizeDocks(bottom, [500] * len(bottom), _SIDEWAYS)
+        shares = [600 if number == 0 else 400 for number in range(len(bottom))]
+        self._window.resizeDocks(bottom, shares, _SIDEWAYS)
         share = min(1.0, self._window.width() / ROOMY_WIDTH_PX)
         for docks, width in zip((left, right), LAYOUTS[self.layout_id].widths, strict=True):
             self._window.resizeDocks(docks[:1], [round(share * width)], _SIDEWAYS)

@@ -189,7 +189,9 @@ class MainWindow(QMainWindow):
         else:
             self.middle.setCurrentWidget(self.tabs)
             self.tabs.setCurrentWidget(panel)
-        panel.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        focus = self.focusWidget()
+        if focus is None or not panel.isAncestorOf(focus):
+            panel.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _front_panel(self) -> str:
         front = self.tabs.currentWidget()

@@ -128,6 +128,26 @@ def nice_ticks(low: float, high: float, scaling: Scaling, most: int = 6) -> list
     return [round(i * step_size, 12) if abs(i * step_size) > 1e-6 else i * step_size for i in range(first, last + 1)]
 
 
+def axis_ticks(low: float, high: float, scaling: Scaling, most: int = 6) -> list[float]:
+    """Return round values for an axis: two of them at the least, for one alone tells no scale."""
+    choices: list[tuple[Scaling, int]] = [(scaling, most), ("linear", most), ("linear", 2 * most), ("linear", 4 * most)]
+    ticks: list[float] = []
+    for kind, number in choices:
+        ticks = nice_ticks(low, high, kind, number)
+        if len(ticks) > 1:
+            break
+    return ticks
+
+
+def whole_ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Return round values for an axis that counts: whole numbers, where the axis is long enough to hold two."""
+    for number in range(most, 1, -1):
+        ticks = nice_ticks(low, high, "linear", number)
+        if len(ticks) > 1 and all(tick == round(tick) for tick in ticks):
+            return ticks
+    return axis_ticks(low, high, "linear", most)
+
+
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
     """Return powers of ten, or 1, 2 and 5 of each decade where there are few decades."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from app.display.curves import Curve, drawable, running_mean
 from app.display.exports import Export, csv_bytes, with_suffix
-from app.display.levels import nice_ticks
+from app.display.levels import axis_ticks, whole_ticks
 from app.widgets.colour_bar import tick_text
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.image_view import PALETTE_EVENTS
@@ -239,12 +239,12 @@ class CurvePlot(QWidget):
             return
         box, (x_range, y_range) = self._plot.vb, self._plot.vb.viewRange()
         across, up = (max(2, min(MOST_TICKS, int(side))) for side in (box.width() / 90, box.height() / 28))
-        bottom = [(value, tick_text(value)) for value in nice_ticks(x_range[0], x_range[1], "linear", across)]
+        bottom = [(value, tick_text(value)) for value in whole_ticks(x_range[0], x_range[1], across)]
         if self._log:
             low, high = (10 ** float(np.clip(edge, -300, 300)) for edge in y_range)
-            left = [(float(np.log10(value)), tick_text(value)) for value in nice_ticks(low, high, "log", up)]
+            left = [(float(np.log10(value)), tick_text(value)) for value in axis_ticks(low, high, "log", up)]
         else:
-            left = [(value, tick_text(value)) for value in nice_ticks(y_range[0], y_range[1], "linear", up)]
+            left = [(value, tick_text(value)) for value in axis_ticks(y_range[0], y_range[1], "linear", up)]
         for side, ticks in (("bottom", bottom), ("left", left)):
             self._plot.getAxis(side).setTicks([ticks, []])
 

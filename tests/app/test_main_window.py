@@ -131,6 +131,19 @@ def test_tab_follows_the_form_of_a_training(shown: Shown) -> None:
     assert order == sorted(order)
 
 
+def test_starting_from_within_the_form_leaves_the_keyboard_where_it_is(shown: Shown) -> None:
+    shown.open(SCAN)
+    shown.window.activateWindow()
+    shown.window.show_panel("training")
+    training = shown.window.panels["training"]
+    assert isinstance(training, TrainingPanel)
+    training.form.editors["epochs"].setFocus()
+    shown.start_and_pause()
+    assert QApplication.focusWidget() is training.form.editors["epochs"]
+    shown.verbs.go_on.set()
+    shown.settle()
+
+
 def test_files_dropped_on_the_window_are_opened(shown: Shown) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(SCAN)), QUrl("https://example.org/x.npz")])

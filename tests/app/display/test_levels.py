@@ -6,6 +6,7 @@ import pytest
 from app.display.levels import (
     Scaling,
     auto_levels,
+    axis_ticks,
     full_levels,
     nice_ticks,
     percentile_levels,
@@ -13,6 +14,7 @@ from app.display.levels import (
     scale_level,
     scale_values,
     symmetric_levels,
+    whole_ticks,
 )
 
 NAN = np.full((4, 4), np.nan, dtype=np.float32)
@@ -80,3 +82,19 @@ def test_ticks_lie_inside_the_range_and_are_few(scaling: Scaling, low: float, hi
     slack = 1e-6 * (high - low)
     assert low - slack <= ticks[0]
     assert ticks[-1] <= high + slack
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.5e9, 2.7e9), (1.2e9, 4.5e9), (1e-3, 1e3), (2.1, 2.2), (3.0, 31.0)])
+def test_an_axis_has_two_ticks_at_the_least(low: float, high: float) -> None:
+    for most in (2, 3, 6):
+        ticks = axis_ticks(low, high, "log", most)
+        assert 2 <= len(ticks) <= 3 * most
+        assert all(low * (1 - 1e-6) <= tick <= high * (1 + 1e-6) for tick in ticks)
+
+
+@pytest.mark.parametrize("high", [1.2, 3.0, 11.0, 47.0, 999.0, 123456.0])
+def test_steps_are_counted_in_whole_numbers(high: float) -> None:
+    for most in (3, 5, 8):
+        ticks = whole_ticks(-0.05 * high, high, most)
+        assert len(ticks) >= 2
+        assert all(tick == int(tick) for tick in ticks)
