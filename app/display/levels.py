@@ -12,7 +12,7 @@ LevelMode = Literal["percentiles", "full"]
 Levels = tuple[float, float]
 
 SCALINGS: tuple[Scaling, ...] = ("linear", "sqrt", "log")
-SAMPLE_LIMIT = 200_000
+SAMPLE_LIMIT = 50_000
 """Percentiles of larger pictures are taken from an even sample of about this many values."""
 
 

@@ -24,7 +24,8 @@ def z_score(patches: NDArray[np.floating]) -> FloatArray:
     array = np.asarray(patches, dtype=np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         centred = array - array.mean(axis=(-2, -1), keepdims=True)
-        return _divide(centred, array.std(axis=(-2, -1), keepdims=True), array)
+        spread = np.sqrt(np.mean(centred * centred, axis=(-2, -1), keepdims=True))
+        return _divide(centred, spread, array)
 
 
 def min_max(patches: NDArray[np.floating]) -> FloatArray:
@@ -38,5 +39,5 @@ def min_max(patches: NDArray[np.floating]) -> FloatArray:
 def _divide(numerator: NDArray[np.float64], spread: NDArray[np.float64], values: NDArray[np.float64]) -> FloatArray:
     level = np.abs(values).max(axis=(-2, -1), keepdims=True)
     constant = spread <= CONSTANT * level
-    result = numerator / np.where(constant, 1.0, spread)
-    return np.where(constant, 0.0, result).astype(np.float32)
+    # Divided by infinity, what is left of a constant patch is zero.
+    return (numerator / np.where(constant, np.inf, spread)).astype(np.float32)

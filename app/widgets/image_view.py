@@ -175,6 +175,8 @@ class ImageView(QWidget):
 
     def set_quantity(self, quantity: str, ticks: Sequence[Tick] | None = None) -> None:
         """Name the quantity, its scale and its unit beside the colour bar, with ticks where round ones will not do."""
+        if (quantity, ticks) == (self.quantity, self._ticks):
+            return
         self.quantity = quantity
         self._ticks = ticks
         self._paint()
