@@ -3,7 +3,8 @@
 ``python -m tests.benchmarks.window_lateness SCAN.npz [SECONDS]``, with or without a display.
 
 Where other programs want the cores, the window also waits for a core; where the system tells for how long, the lateness
-without that wait is given as well (``own``). ``chrt -r 1`` before the command keeps the others away, as root.
+without that wait is given as well (``own``). As root, ``chrt -r 1`` before the command keeps the others away; a display
+server on the same machine needs the same (``chrt -r -a -p 1 PID``), for the window waits for it.
 """
 
 import os
@@ -129,6 +130,8 @@ def main(scan: Path, seconds: float, rounds: int = 5) -> int:
     qt.setStyle("Fusion")
     out = sys.stdout
     with tempfile.TemporaryDirectory() as folder:
+        # The settings of whoever measures stay as they are.
+        os.environ["XDG_CONFIG_HOME"] = folder
         application = Application(qt, runs=Path(folder))
         application.window.resize(1600, 1000)
         application.window.show()
