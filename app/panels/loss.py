@@ -92,7 +92,7 @@ class LossPanel(Panel):
         layout.setContentsMargins(6, 4, 6, 0)
         layout.addLayout(top)
         layout.addWidget(self.plot, 1)
-        self.take_keys(self.log_axis, self.rate, self.plot)
+        self.take_keys(self.log_axis, self.second, self.plot)
         # A repaint of the curves at each step is what makes the window late while a network trains.
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
