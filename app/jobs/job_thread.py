@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -26,8 +25,6 @@ DELIVERY_INTERVAL_MS = 40
 COUNTERS_INTERVAL_MS = 1000
 """Shortest time between deliveries of nothing but counters: each costs a repaint of curves, figures and progress."""
 EVENTS_PER_DELIVERY = 500
-NICENESS = 5
-"""How far a computing thread stands behind the window where both want the same core."""
 SWITCH_INTERVAL_S = 0.1e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
@@ -112,7 +109,6 @@ class JobThread(QThread):
             return
         try:
             if self._computes:
-                _stand_behind_the_window()
                 _leave_a_core_to_the_window()
             completed = self._pull(verb)
             self._end = JobEnd("completed" if completed else "stopped")
@@ -172,15 +168,6 @@ class JobThread(QThread):
         self._timer.stop()
         self.ended.emit(self.job_id, self._end)
         self.deleteLater()
-
-
-def _stand_behind_the_window() -> None:
-    """Give way to the window; the threads that torch makes from this one do so too."""
-    if sys.platform == "linux":
-        # Elsewhere this is a matter of processes, not of threads.
-        with suppress(OSError):
-            thread = threading.get_native_id()
-            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, os.getpid()) + NICENESS)
 
 
 def _leave_a_core_to_the_window() -> None:

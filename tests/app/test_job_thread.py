@@ -1,5 +1,4 @@
 import gc
-import os
 import sys
 import threading
 import time
@@ -227,26 +226,3 @@ def test_a_flood_wakes_the_window_once_for_counters_and_once_for_the_rest(qtbot:
     assert told == [False, True]
     job.deleteLater()
     QCoreApplication.processEvents()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own there")
-@pytest.mark.parametrize("computes", [True, False])
-def test_a_thread_that_computes_stands_behind_the_window(
-    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, computes: bool
-) -> None:
-    monkeypatch.setattr(job_thread, "_leave_a_core_to_the_window", lambda: None)
-    seen: list[int] = []
-
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    def verb() -> Iterator[EngineEvent]:
-        seen.append(niceness())
-        yield step_done(1)
-
-    before = niceness()
-    job = JobThread("job-1", verb, computes=computes)
-    with qtbot.waitSignal(job.ended, timeout=5000):
-        job.begin()
-    assert seen == [min(19, before + (job_thread.NICENESS if computes else 0))]
-    assert niceness() == before
