@@ -7,6 +7,8 @@ from PySide6.QtCore import QObject
 from app.state.session import Session
 
 COMPUTING = ("train", "infer")
+WHAT_GOES_IN = ("dataset", "bundle")
+"""Panels that show what a job starts from, and nothing of what it draws."""
 
 
 class Front(QObject):
@@ -53,5 +55,5 @@ class Front(QObject):
         if job is None or job.id == self._job_id:
             return
         self._job_id = job.id
-        if job.verb in COMPUTING and self._front_panel() == "dataset":
+        if job.verb in COMPUTING and self._front_panel() in WHAT_GOES_IN:
             self._show("patches")

@@ -1,13 +1,14 @@
 """The loss curves of a training, and its figures."""
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.display.wording import duration, number
 from app.panels.panel import Panel
 from app.state.app_state import AppState
 from app.state.session import Session
 from app.widgets.curve_plot import CurvePlot
+from app.widgets.elided_label import ElidedLabel
 
 
 def headline(state: AppState) -> str:
@@ -64,9 +65,8 @@ class LossPanel(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.figures = QLabel(self)
-        self.figures.setWordWrap(True)
-        self.figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # On a line of its own: beside the choices, a narrow panel would wrap it over the whole height of the plot.
+        self.figures = ElidedLabel(parent=self)
         self.plot = CurvePlot("Loss", x_label="step", y_label="loss", log=True, parent=self)
         self.plot.export_asked.connect(self.export_asked)
         self.log_axis = QCheckBox("Log", self)
@@ -85,12 +85,13 @@ class LossPanel(Panel):
         self.second.addItems(list(SECOND_AXIS))
         self.second.currentTextChanged.connect(self._draw)
         top = QHBoxLayout()
-        top.addWidget(self.figures, 1)
         top.addWidget(self.log_axis)
         top.addWidget(self.second)
+        top.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 0)
         layout.addLayout(top)
+        layout.addWidget(self.figures)
         layout.addWidget(self.plot, 1)
         self.take_keys(self.log_axis, self.second, self.plot)
         # A repaint of the curves at each step is what makes the window late while a network trains.

@@ -74,7 +74,7 @@ class CurvePlot(QWidget):
         self._plot.setClipToView(True)
         self._plot.setDownsampling(auto=True, mode="peak")
         self._legend = self._plot.addLegend(offset=(-8, 4))
-        self._legend.setColumnCount(2)
+        self._legend.setColumnCount(1)
         self._right = pg.ViewBox(enableMenu=False)
         self._right.setMouseEnabled(x=True, y=False)
         self._plot.scene().addItem(self._right)

@@ -341,6 +341,15 @@ def test_an_opened_scan_comes_to_the_front_and_its_patches_when_a_job_begins(sho
     shown.settle()
 
 
+def test_a_bundle_in_front_makes_room_for_what_a_job_draws(shown: Shown) -> None:
+    shown.open(SCAN)
+    shown.window.show_panel("bundle")
+    shown.start_and_pause()
+    assert shown.window._front_panel() == "patches"
+    shown.verbs.go_on.set()
+    shown.settle()
+
+
 def test_whatever_else_is_in_front_stays_there(shown: Shown) -> None:
     shown.window.show_panel("scan")
     shown.open(SCAN)

@@ -178,6 +178,18 @@ def test_the_loss_panel_draws_all_curves_there_are(qtbot: QtBot, session: Sessio
     assert not list(panel.plot.series_names)
 
 
+def test_a_narrow_loss_panel_leaves_most_of_itself_to_the_plot(qtbot: QtBot, session: Session) -> None:
+    panel = LossPanel(session)
+    qtbot.addWidget(panel)
+    panel.resize(220, 190)
+    panel.show()
+    session.apply(app.JobBegan(JOB), STARTED, loss_measured(0, 4.0), loss_measured(1, 2.0), step_done(2, 20))
+    qtbot.waitUntil(lambda: panel.plot.height() > 0)
+    assert panel.width() == 220
+    assert panel.plot.height() > panel.height() / 2
+    assert panel.figures.toolTip() == panel.figures.text()
+
+
 def test_growing_curves_rest_between_two_paintings_and_the_last_is_drawn(
     qtbot: QtBot, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
