@@ -105,11 +105,9 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     started = time.perf_counter()
     stitch: Stitch = LiveStitch(job) if job.config.compatibility == "none" else CompatibleStitch(job)
     yield from _stitched(job, stitch, files)
-    spread = stitch.align()
-    if spread is not None:
-        yield MessageLogged(
-            "info", f"Constant phases of the patches brought into line; they differed by {spread:.2g} rad"
-        )
+    told = stitch.align()
+    if told is not None:
+        yield told
     seconds = time.perf_counter() - started
     canvas = stitch.canvas()
     yield _whole(canvas, job.n_patches)

@@ -1,13 +1,15 @@
 """Patches onto a canvas: as they come, or as an older release would have shown them."""
 
+import os
 import tempfile
-from typing import Protocol
+from typing import IO, Protocol
 
 import numpy as np
 
 from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas, Rectangle
-from ptycho_engine.geometry.canvas import CanvasStitcher, stitch_weights
+from ptycho_engine.events import MessageLogged
+from ptycho_engine.geometry.canvas import CanvasStitcher, central_square, stitch_weights
 from ptycho_engine.geometry.compatibility import stitch_2025_11, stitch_2026_07
 from ptycho_engine.geometry.phase_alignment import phases_of_patches
 from ptycho_engine.inference_job import InferenceJob
@@ -15,6 +17,7 @@ from ptycho_engine.inference_job import InferenceJob
 MEMORY_BYTES = 1 << 30
 """Memory that the squares kept for the alignment of phases may take."""
 _BLOCK = 256
+_RESERVE_BLOCK = 1 << 20
 
 
 class Stitch(Protocol):
@@ -32,8 +35,8 @@ class Stitch(Protocol):
         """Return the part that changed since the last call."""
         ...
 
-    def align(self) -> float | None:
-        """Bring the constant phases of all patches into line; return their spread [rad], ``None`` if left alone."""
+    def align(self) -> MessageLogged | None:
+        """Bring the constant phases of all patches into line; return what to tell of it, if anything."""
         ...
 
 
@@ -52,7 +55,9 @@ class LiveStitch:
         self._stitcher = CanvasStitcher(self._scan, self._n, self._crop, self._weights)
         self._network_per_physical = job.network_per_physical
         self._damage = Rectangle(0, 0, 0, 0)
-        self._kept = _room(job.n_patches, self._crop) if job.config.align_phases else None
+        self._n_bytes = 8 * job.n_patches * self._crop**2
+        self._asked_to_align = job.config.align_phases
+        self._kept = _room((job.n_patches, self._crop, self._crop), self._n_bytes) if self._asked_to_align else None
         self._positions: list[PositionArray] = []
         self._n_kept = 0
 
@@ -60,17 +65,18 @@ class LiveStitch:
         """Take in patches."""
         self._damage = union(self._damage, self._stitcher.add(patches, positions))
         if self._kept is not None:
-            start = (self._n - self._crop) // 2
-            inside = slice(start, start + self._crop)
-            self._kept[self._n_kept : self._n_kept + len(patches)] = patches[:, inside, inside]
+            self._kept[self._n_kept : self._n_kept + len(patches)] = central_square(patches, self._crop)
             self._positions.append(positions)
             self._n_kept += len(patches)
 
-    def align(self) -> float | None:
-        """Stitch all patches anew with their constant phases in line; return the spread of these [rad].
-
-        ``None`` if they were not to be aligned.
-        """
+    def align(self) -> MessageLogged | None:
+        """Stitch all patches anew with their constant phases in line; return what to tell of it."""
+        if self._asked_to_align and self._kept is None:
+            text = (
+                "The constant phases of the patches were left as they are: aligning them takes "
+                f"{self._n_bytes / 2**30:.2g} GiB in {tempfile.gettempdir()}, and there is less"
+            )
+            return MessageLogged("warning", text)
         if self._kept is None or not self._n_kept:
             return None
         patches, positions = self._kept[: self._n_kept], np.concatenate(self._positions)
@@ -80,8 +86,9 @@ class LiveStitch:
             block = slice(first, first + _BLOCK)
             turned = patches[block] * np.exp(-1j * phases[block]).astype(np.complex64)[:, None, None]
             self._stitcher.add(turned, positions[block])
-        self._kept = None
-        return float(np.std(phases))
+        self._kept, self._asked_to_align = None, False
+        differed = f"they differed by {np.std(phases):.2g} rad"
+        return MessageLogged("info", f"Constant phases of the patches brought into line; {differed}")
 
     def canvas(self) -> Canvas:
         """Return the canvas of the patches so far."""
@@ -93,13 +100,28 @@ class LiveStitch:
         return damage
 
 
-def _room(n_patches: int, side: int) -> ComplexArray:
-    shape = (n_patches, side, side)
-    if n_patches * side * side * 8 <= MEMORY_BYTES:
+def _room(shape: tuple[int, int, int], n_bytes: int) -> ComplexArray | None:
+    """Return room for patches, in memory or on disk; ``None`` if the disk has none."""
+    if n_bytes <= MEMORY_BYTES:
         return np.empty(shape, np.complex64)
     # The file has no name any more once it is open: whatever happens, nothing is left behind.
     with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.complex64, "w+", shape=shape)
+        try:
+            _reserve(file, n_bytes)
+        except OSError:
+            return None
+        return np.memmap(file, np.complex64, "r+", shape=shape)
+
+
+def _reserve(file: IO[bytes], n_bytes: int) -> None:
+    """Take the disk's blocks now: to write to a mapped file on a full disk ends the program, it raises nothing."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, n_bytes)
+        return
+    nothing = bytes(_RESERVE_BLOCK)
+    for first in range(0, n_bytes, _RESERVE_BLOCK):
+        file.write(nothing[: n_bytes - first])
+    file.flush()
 
 
 class CompatibleStitch:
@@ -124,7 +146,7 @@ class CompatibleStitch:
         crop = self._job.config.crop
         return stitch_2026_07(patches, positions, crop=20 if crop is None else crop, network_per_physical=scale)
 
-    def align(self) -> float | None:
+    def align(self) -> MessageLogged | None:
         """Leave the phases as they are: older releases did."""
         return None
 

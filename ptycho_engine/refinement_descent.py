@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from ptycho_engine.arrays import IndexArray
+from ptycho_engine.arrays import FloatArray, IndexArray
 from ptycho_engine.physics.forward import predict_amplitude
 from ptycho_engine.refinement_field import ObjectField, Places
 from ptycho_engine.refinement_misfit import Misfit
@@ -58,6 +58,8 @@ class Descent:
         self._prior = field.pixels.clone()
         self._prior_weight = 0.0
         self._start = field.pixels.clone()
+        self._strength: FloatArray | None = None
+        """Light of the start, smoothed; made when it is asked for."""
         self._velocity = torch.zeros_like(field.pixels)
         self._probe_velocity = torch.zeros_like(self.illumination)
         self._probe_power = float(_power(self.illumination).sum())
@@ -76,6 +78,7 @@ class Descent:
         excess = misfit.excess
         self._prior.copy_(self.field.pixels)
         self._start.copy_(self.field.pixels)
+        self._strength = None
         if excess is None:
             self._prior_weight = 0.0
             return
@@ -98,10 +101,9 @@ class Descent:
         now, start = (torch.view_as_complex(parts).cpu().numpy() for parts in (self.field.pixels, self._start))
         width = SLOW * self.task.model.n
         turned = now * start.conj()
-        strength = gaussian_filter(np.square(np.abs(start)), width)
-        factor = (gaussian_filter(turned.real, width) + 1j * gaussian_filter(turned.imag, width)) / np.maximum(
-            strength, _TINY
-        )
+        if self._strength is None:
+            self._strength = np.maximum(gaussian_filter(np.square(np.abs(start)), width), _TINY)
+        factor = (gaussian_filter(turned.real, width) + 1j * gaussian_filter(turned.imag, width)) / self._strength
         followed = torch.from_numpy((start * factor).astype(np.complex64))
         self._prior.copy_(torch.view_as_real(followed))
 

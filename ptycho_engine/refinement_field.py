@@ -8,6 +8,7 @@ import torch
 
 from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas
+from ptycho_engine.geometry.bilinear import read_between, share_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +90,11 @@ class ObjectField:
     def cut(self, places: Places) -> torch.Tensor:
         """Return the patches at some places, (k, N, N) complex64, bilinear."""
         wide = self.pixels.reshape(-1, 2).index_select(0, places.pixels.reshape(-1)).reshape(*places.pixels.shape, 2)
-        tall = torch.lerp(wide[:, :-1], wide[:, 1:], places.down)
-        seen = torch.lerp(tall[:, :, :-1], tall[:, :, 1:], places.right)
-        return torch.view_as_complex(seen.contiguous())
+        return torch.view_as_complex(read_between(wide, places.down, places.right).contiguous())
 
     def spread(self, values: torch.Tensor, places: Places, sums: torch.Tensor) -> None:
         """Add (k, N, N, c) values under their places to the (H * W, c) sums: the adjoint of :meth:`cut`."""
-        tall = _apart(values, places.down, 1)
-        wide = _apart(tall, places.right, 2)
+        wide = share_out(values, places.down, places.right)
         sums.index_add_(0, places.pixels.reshape(-1), wide.reshape(-1, values.shape[-1]))
 
     def inside(self, shape: tuple[int, ...]) -> ComplexArray:
@@ -104,13 +102,3 @@ class ObjectField:
         (top, left), (height, width) = self.margin, shape
         window = self.pixels[top : top + height, left : left + width].cpu().contiguous()
         return torch.view_as_complex(window).numpy()
-
-
-def _apart(values: torch.Tensor, fraction: torch.Tensor, axis: int) -> torch.Tensor:
-    """Return values shared out between a pixel and the next along an axis, which grows by one."""
-    further = values * fraction
-    size = values.shape[axis]
-    result = values.new_zeros([length + (number == axis) for number, length in enumerate(values.shape)])
-    result.narrow(axis, 0, size).copy_(values).sub_(further)
-    result.narrow(axis, 1, size).add_(further)
-    return result

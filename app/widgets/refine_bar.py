@@ -14,7 +14,7 @@ SHOWN: dict[Shown, str] = {
     "difference": "Refined − network",
 }
 DEFAULT_PASSES = 20
-"""Enough on every scan tried; from a good network ten are."""
+"""Enough to come near the iterative level on the scans tried; see the table in docs/guide.md."""
 
 
 class RefineBar(QWidget):

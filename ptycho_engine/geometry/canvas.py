@@ -4,7 +4,7 @@ A patch at position ``(y, x)`` has its pixel ``[i, j]`` at object coordinate ``(
 goes to the four object pixels around that point with bilinear weights. :func:`extract_patches` is the way back.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,14 +42,19 @@ def stitch_weights(kind: str, crop: int, probe: ComplexArray | None = None) -> F
     elif kind == "probe":
         if probe is None:
             raise ValueError("weights by the probe need the probe")
-        start = probe.shape[-1] // 2 - crop // 2
-        inside = probe.reshape(-1, *probe.shape[-2:])[:, start : start + crop, start : start + crop]
+        inside = central_square(probe.reshape(-1, *probe.shape[-2:]), crop)
         weights = np.square(np.abs(inside)).sum(axis=0)
     else:
         raise ValueError(f"there are no weights {kind!r}; there are central, probe, uniform")
     top = float(weights.max())
     # A floor keeps the rim from being nothing over nothing.
     return np.asarray(np.maximum(weights / top if top > 0 else 1.0, _WEIGHT_FLOOR), dtype=np.float32)
+
+
+def central_square(patches: NDArray[Any], crop: int) -> NDArray[Any]:
+    """Return the central squares of ``(..., N, N)`` patches, ``(..., crop, crop)``; nothing is copied."""
+    start = patches.shape[-1] // 2 - crop // 2
+    return patches[..., start : start + crop, start : start + crop]
 
 
 class ScatterSum:
@@ -204,8 +209,7 @@ class CanvasStitcher:
         """
         side = self.crop if patches.shape[-1] == self.crop else self.patch_side
         require_shape("patches", patches, (len(positions), side, side))
-        start = side // 2 - self.crop // 2
-        inside = patches[:, start : start + self.crop, start : start + self.crop]
+        inside = central_square(patches, self.crop)
         corners = np.asarray(positions, np.float64) - self.crop // 2 - np.array(self.origin_px)
         fits = self._sum.add(inside, corners)
         self._dropped += int(np.count_nonzero(~fits))

@@ -4,7 +4,7 @@ import numpy as np
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, PositionArray, frozen_array, require_shape
 from ptycho_engine.documents import AmplitudeScale, Canvas
-from ptycho_engine.geometry.canvas import ScatterSum
+from ptycho_engine.geometry.canvas import ScatterSum, central_square
 
 
 def stitch_2026_07(
@@ -36,8 +36,7 @@ def stitch_2026_07(
     pad = reach + reach % 2
     side = crop + 2 * pad
     summed = ScatterSum(side, side, np.ones((crop, crop), np.float32))
-    start = n // 2 - crop // 2
-    fits = summed.add(patches[:, start : start + crop, start : start + crop], pad - offsets)
+    fits = summed.add(central_square(patches, crop), pad - offsets)
     return Canvas(
         object_=frozen_array(summed.total / (summed.weight + np.float32(1e-9))),
         weight=frozen_array(summed.weight),

@@ -94,4 +94,6 @@ def _compare(
     agreement = np.abs(product) / np.sqrt(np.maximum(energy, np.finfo(np.float32).tiny))
     # Patches that differ by more than a constant say little about it.
     trust = shared.sum(axis=(1, 2)) * np.minimum(agreement, 1.0) ** 4
-    return np.angle(product).astype(np.float64), np.nan_to_num(trust).astype(np.float64)
+    # Of a patch that is not finite nothing is known; it must not spoil the others.
+    difference = np.nan_to_num(np.angle(product)).astype(np.float64)
+    return difference, np.nan_to_num(trust).astype(np.float64)

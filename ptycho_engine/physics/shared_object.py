@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ptycho_engine.arrays import PositionArray
+from ptycho_engine.geometry.bilinear import read_between, share_out
 
 _LEAST_WEIGHT = 1e-6
 """Added to the sum of weights, in parts of the brightest pixel of the probe: where no light falls, nothing is there."""
@@ -60,24 +61,12 @@ def see_shared_object(patches: torch.Tensor, positions: PositionArray, probe: to
     light = light / light.max().clamp(min=torch.finfo(light.dtype).tiny)
     parts = torch.view_as_real(patches.reshape(-1, n, n)) * light[..., None]
     weighted = torch.cat((parts, light.expand(len(parts), n, n)[..., None]), dim=-1)
-    spread = _spread(weighted, places).reshape(-1, 3)
+    spread = share_out(weighted, places.down, places.right).reshape(-1, 3)
     sums = torch.zeros(places.n_pixels, 3, device=patches.device).index_add(0, places.pixels, spread)
     merged = sums[:, :2] / (sums[:, 2:] + _LEAST_WEIGHT)
     wide = merged.index_select(0, places.pixels).reshape(-1, n + 1, n + 1, 2)
-    tall = wide[:, :-1] + places.down * (wide[:, 1:] - wide[:, :-1])
-    seen = tall[:, :, :-1] + places.right * (tall[:, :, 1:] - tall[:, :, :-1])
+    seen = read_between(wide, places.down, places.right)
     return torch.view_as_complex(seen.contiguous()).reshape(patches.shape)
-
-
-def _spread(values: torch.Tensor, places: _Places) -> torch.Tensor:
-    """Return (K, N+1, N+1, 3) values moved down and right by parts of a pixel, bilinear."""
-    tall = _spread_along(values, places.down, 1)
-    return _spread_along(tall, places.right, 2)
-
-
-def _spread_along(values: torch.Tensor, fraction: torch.Tensor, axis: int) -> torch.Tensor:
-    nothing = torch.zeros_like(values.narrow(axis, 0, 1))
-    return torch.cat((values * (1.0 - fraction), nothing), axis) + torch.cat((nothing, values * fraction), axis)
 
 
 def _places(positions: PositionArray, n: int, device: torch.device) -> _Places:

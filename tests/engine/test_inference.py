@@ -1,3 +1,4 @@
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,19 @@ def test_constant_phases_of_patches_do_not_reach_the_canvas(monkeypatch: pytest.
     told = [event.text for event in _of(aligned, MessageLogged) if "Constant phases" in event.text]
     assert len(told) == 1
     assert not any("Constant phases" in event.text for event in _of(left, MessageLogged))
+
+
+def test_a_full_disk_leaves_the_phases_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(inference_stitch, "MEMORY_BYTES", 0)
+    monkeypatch.setattr(inference_stitch, "_reserve", full)
+    events = _infer()
+    told = [event for event in _of(events, MessageLogged) if "left as they are" in event.text]
+    assert [event.level for event in told] == ["warning"]
+    left, plain = (_of(one, InferenceCompleted)[0].canvas for one in (events, _infer(align_phases=False)))
+    assert np.array_equal(left.object_, plain.object_)
 
 
 def test_events_of_an_inference_come_in_order() -> None:

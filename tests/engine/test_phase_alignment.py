@@ -39,3 +39,15 @@ def test_islands_dark_and_single_patches_stay_as_they_are() -> None:
     patches = np.zeros((3, SIDE, SIDE), np.complex64)
     np.testing.assert_allclose(phases_of_patches(patches, positions, WEIGHTS), 0.0, atol=1e-6)
     np.testing.assert_allclose(phases_of_patches(patches[:1], positions[:1], WEIGHTS), 0.0)
+
+
+def test_a_patch_that_is_not_finite_spoils_no_other() -> None:
+    rng = np.random.default_rng(5)
+    positions = rng.uniform(40, 80, (120, 2))
+    constants = rng.normal(0, 0.3, 120)
+    patches = extract_patches(_object(rng), positions, SIDE) * np.exp(1j * constants)[:, None, None]
+    patches[7] = np.nan
+    found = phases_of_patches(patches.astype(np.complex64), positions, WEIGHTS)
+    assert np.isfinite(found).all()
+    others = np.delete(found - constants, 7)
+    assert np.ptp(others) < 0.02

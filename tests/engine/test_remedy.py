@@ -34,6 +34,7 @@ from ptycho_engine.runs.run_folder import list_checkpoints
 from ptycho_engine.trainer import Step, Trainer
 from ptycho_engine.training import train
 from ptycho_engine.training_remedy import start_seed
+from tests.helpers.cancelled import until
 from tests.helpers.tiny_scan import tiny_scan
 
 CONFIG = TrainConfig(
@@ -63,16 +64,6 @@ def _found(events: list[EngineEvent]) -> list[str]:
 
 def _weights(events: list[EngineEvent]) -> dict[str, bytes]:
     return {name: one.tobytes() for name, one in _of(events, TrainingCompleted)[0].bundle.state.items()}
-
-
-def _until(events: Generator[EngineEvent, None, None], enough: Callable[[EngineEvent], bool]) -> list[EngineEvent]:
-    taken = []
-    for event in events:
-        taken.append(event)
-        if enough(event):
-            break
-    events.close()
-    return taken
 
 
 def _collect(events: list[EngineEvent], training: Generator[EngineEvent, None, None]) -> None:
@@ -240,7 +231,7 @@ def test_resumed_equals_unbroken(
     else:
         _run_away(monkeypatch, above_rate=1.0, at=5, value=float("nan"))
     unbroken = list(_train())
-    _until(_train(tmp_path), cut)
+    until(_train(tmp_path), cut)
     resumed = list(_train(tmp_path, resume=True))
     assert _weights(resumed) == _weights(unbroken)
     one, other = (_of(events, TrainingCompleted)[0] for events in (resumed, unbroken))
@@ -261,17 +252,17 @@ def test_the_same_seed_does_the_same_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_checkpoint_of_undone_steps_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _run_away(monkeypatch, above_rate=1.0, at=5, value=float("nan"))
-    _until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 5)
+    until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 5)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["epoch-0001.ckpt", "epoch-0001-step-000005.ckpt"]
     remedied = lambda event: isinstance(event, MessageLogged) and event.level == "warning"  # noqa: E731
-    _until(_train(tmp_path, resume=True), remedied)
+    until(_train(tmp_path, resume=True), remedied)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["epoch-0001.ckpt"]
 
 
 def test_a_finding_that_still_holds_is_told_again_when_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _collapse(monkeypatch, {3})
     config = replace(CONFIG, remedy=False)
-    _until(_train(tmp_path, config), lambda event: isinstance(event, EpochDone) and event.epoch == 1)
+    until(_train(tmp_path, config), lambda event: isinstance(event, EpochDone) and event.epoch == 1)
     resumed = list(_train(tmp_path, config, resume=True))
     assert _found(resumed) == ["flat-amplitude"]
 
@@ -281,12 +272,12 @@ def test_long_epochs_are_looked_at_in_their_middle(monkeypatch: pytest.MonkeyPat
     unbroken = list(_train())
     told = [(event.epoch, event.step) for event in _of(unbroken, ValidationMeasured)]
     assert told == [(0, 1), (0, 2), (1, 4), (1, 5), (2, 7), (2, 8)]
-    _until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 5)
+    until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 5)
     resumed = list(_train(tmp_path, resume=True))
     assert [(event.epoch, event.step) for event in _of(resumed, ValidationMeasured)] == told[2:]
     assert _weights(resumed) == _weights(unbroken)
     other = tmp_path / "other"
-    _until(_train(other), lambda event: isinstance(event, ValidationMeasured) and event.step == 4)
+    until(_train(other), lambda event: isinstance(event, ValidationMeasured) and event.step == 4)
     again = list(_train(other, resume=True))
     assert [(event.epoch, event.step) for event in _of(again, ValidationMeasured)] == told[3:]
     assert _weights(again) == _weights(unbroken)

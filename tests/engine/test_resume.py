@@ -11,6 +11,7 @@ from ptycho_engine.errors import ConfigError, EngineError
 from ptycho_engine.events import EngineEvent, EpochDone, LossMeasured, StepDone, TrainingCompleted
 from ptycho_engine.runs.run_folder import list_checkpoints, read_run
 from ptycho_engine.training import train
+from tests.helpers.cancelled import until
 from tests.helpers.tiny_scan import tiny_scan
 
 CONFIG = TrainConfig(
@@ -20,17 +21,6 @@ CONFIG = TrainConfig(
 
 def _train(out: Path | None, **keywords: Any) -> Generator[EngineEvent, None, None]:
     return train(tiny_scan(), CONFIG, test_dataset=tiny_scan(4, 1), out=out, **keywords)
-
-
-def _until(events: Generator[EngineEvent, None, None], enough: Callable[[EngineEvent], bool]) -> list[EngineEvent]:
-    """Take events to the one that is enough, then cancel."""
-    taken = []
-    for event in events:
-        taken.append(event)
-        if enough(event):
-            break
-    events.close()
-    return taken
 
 
 def _losses(events: list[EngineEvent]) -> list[tuple[int, float, float, float]]:
@@ -60,7 +50,7 @@ CUTS: dict[str, Callable[[EngineEvent], bool]] = {
 def test_resumed_equals_unbroken(
     cut: Callable[[EngineEvent], bool], unbroken: list[EngineEvent], tmp_path: Path
 ) -> None:
-    first = _until(_train(tmp_path), cut)
+    first = until(_train(tmp_path), cut)
     assert read_run(tmp_path).state == "stopped"
     second = list(_train(tmp_path, resume=True))
     assert _losses(first) + _losses(second) == _losses(unbroken)
@@ -74,15 +64,15 @@ def test_resumed_equals_unbroken(
 
 
 def test_resuming_twice_in_one_epoch(unbroken: list[EngineEvent], tmp_path: Path) -> None:
-    parts = [_until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 4)]
+    parts = [until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 4)]
     cut = lambda event: isinstance(event, StepDone) and event.step == 5  # noqa: E731
-    parts.append(_until(_train(tmp_path, resume=True), cut))
+    parts.append(until(_train(tmp_path, resume=True), cut))
     parts.append(list(_train(tmp_path, resume=True)))
     assert [row for part in parts for row in _losses(part)] == _losses(unbroken)
 
 
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(unbroken: list[EngineEvent], tmp_path: Path) -> None:
-    _until(_train(tmp_path), lambda event: isinstance(event, EpochDone) and event.epoch == 1)
+    until(_train(tmp_path), lambda event: isinstance(event, EpochDone) and event.epoch == 1)
     newest = list_checkpoints(tmp_path)[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
     events = list(_train(tmp_path, resume=True))
@@ -90,7 +80,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(unbroken: list
 
 
 def test_only_damaged_checkpoints_are_an_error(tmp_path: Path) -> None:
-    _until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 2)
+    until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 2)
     for path in list_checkpoints(tmp_path):
         path.write_bytes(b"damaged")
     with pytest.raises(EngineError, match="ckpt"):
@@ -111,7 +101,7 @@ def test_a_completed_training_resumes_to_its_result(unbroken: list[EngineEvent],
 
 
 def test_other_settings_or_another_scan_are_refused(tmp_path: Path) -> None:
-    _until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 2)
+    until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 2)
     with pytest.raises(ConfigError, match="batch_size was 2 and is 5"):
         list(train(tiny_scan(), replace(CONFIG, batch_size=5), out=tmp_path, resume=True))
     with pytest.raises(ConfigError, match="another scan"):

@@ -48,7 +48,7 @@ def flat_amplitude(evidence: TrainingEvidence) -> Diagnosis | None:
         return None
     return Diagnosis(
         "flat-amplitude",
-        "error" if evidence.nothing_learned else "warning",
+        evidence.severity_of_collapse,
         f"The network draws a constant amplitude: |O|² varies by {100 * drawn.amplitude_variation:.2g} %, the patterns "
         f"demand at least {100 * drawn.demanded_variation:.2g} %; the loss stays at about {loss:.3g}.",
         "Train with another seed, with a lower learning rate, or with the recipe reliable.",
@@ -84,7 +84,7 @@ def saturated_amplitude(evidence: TrainingEvidence) -> Diagnosis | None:
         return None
     return Diagnosis(
         "saturated-amplitude",
-        "error" if evidence.nothing_learned else "warning",
+        evidence.severity_of_collapse,
         f"The amplitude is at its bounds over {100 * share:.0f} % of the light, where it can hardly change any more.",
         "Check that probe and patterns are in the same units, or train with another seed or a lower learning rate.",
         {"share": share},

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from ptycho_engine.diagnostics.readings import Reading
 
@@ -55,6 +56,11 @@ class TrainingEvidence:
     def nothing_learned(self) -> bool:
         """Whether the network tells the patterns no better than an empty object does."""
         return fits_like_nothing(self.now)
+
+    @property
+    def severity_of_collapse(self) -> Literal["error", "warning"]:
+        """An error where nothing is learned; a warning where a network is held back but tells something."""
+        return "error" if self.nothing_learned else "warning"
 
 
 def gain(before: float, after: float) -> float:

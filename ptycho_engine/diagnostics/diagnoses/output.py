@@ -38,7 +38,7 @@ def saturated_phase(evidence: TrainingEvidence) -> Diagnosis | None:
         return None
     return Diagnosis(
         "saturated-phase",
-        "error" if evidence.nothing_learned else "warning",
+        evidence.severity_of_collapse,
         f"The phase is at +-pi over {100 * share:.0f} % of the light, where it can hardly change any more.",
         "Lower the learning rate, or train with another seed.",
         {"share": share},
