@@ -49,8 +49,8 @@ def infer(
     The patterns are normalised by the scan's own input scale. Each position is the first member of one group; all
     members of all groups are stitched, each at its own position, so that a pixel is a mean over several groups. The
     canvas is at network scale, and says by what to divide for the object's transmission. Memory does not depend on the
-    number of patterns, but the alignment of phases keeps the stitched squares: up to 1 GiB in memory, more in a temporary
-    file. Closing the generator cancels; the canvas that was sent last stays as it is.
+    number of patterns, but the alignment of phases keeps the stitched squares: up to 1 GiB in memory, more in a
+    temporary file. Closing the generator cancels; the canvas that was sent last stays as it is.
 
     Parameters
     ----------
