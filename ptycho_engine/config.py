@@ -211,7 +211,13 @@ class TrainConfig(Config):
         maximum=200,
         advanced=True,
     )
-    batch_size: int = option(16, "Groups in one optimiser step", unit="groups", minimum=1, maximum=65536)
+    batch_size: int | None = option(
+        None,
+        "Groups in one optimiser step; empty takes the recipe's own",
+        unit="groups",
+        minimum=1,
+        maximum=65536,
+    )
     epochs: int = option(50, "Passes over the training groups", minimum=1, maximum=1_000_000)
     learning_rate: float | None = option(
         None, "Highest learning rate of the schedule; empty takes the recipe's own", minimum=0.0, maximum=10.0

@@ -21,6 +21,7 @@ from ptycho_engine.config import ModelConfig, TrainConfig
 from ptycho_engine.errors import ConfigError
 
 _HIGHEST_RATE = 6e-3
+_USUAL_BATCH = 16
 
 Schedule = Callable[[float], float]
 """From the part of the training that is done (0 to 1) to the learning rate, as a part of its peak."""
@@ -35,6 +36,8 @@ class Plan:
     """Mean network amplitude at which the network starts, with phase 0; ``None`` keeps torch's random start."""
     learning_rate: float
     """Peak of the schedule."""
+    batch_size: int
+    """Groups in one optimiser step."""
     schedule: Schedule
     clip_factor: float | None
     """Greatest gradient norm in running medians; ``None`` clips nothing."""
@@ -60,9 +63,9 @@ def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
         If there is no network for this side, or no such recipe.
     """
     recipes: dict[str, Callable[[ModelConfig, ComplexArray], Plan]] = {
-        "reliable": lambda base, light: _reliable(base, light, config.batch_size * base.channels),
-        "compatible": _compatible,
-        "upstream": _upstream,
+        "reliable": lambda base, light: _reliable(base, light, config.batch_size),
+        "compatible": lambda base, light: _compatible(base, light, config.batch_size),
+        "upstream": lambda base, _: _upstream(base, config.batch_size),
     }
     if config.recipe not in recipes:
         raise ConfigError(f"there is no recipe {config.recipe!r}", f"It must be one of {', '.join(recipes)}.")
@@ -112,12 +115,12 @@ def warm_up_then_cosine(warm_up: float, floor: float) -> Schedule:
     return schedule
 
 
-def _upstream(base: ModelConfig, _: ComplexArray) -> Plan:
-    """Plan as PtychoPINN: random start, constant Adam at 1e-3, nothing clipped."""
-    return Plan(base, None, 1e-3, constant, None)
+def _upstream(base: ModelConfig, batch_size: int | None) -> Plan:
+    """Plan as PtychoPINN: random start, steps of 16 groups, constant Adam at 1e-3, nothing clipped."""
+    return Plan(base, None, 1e-3, batch_size or _USUAL_BATCH, constant, None)
 
 
-def _compatible(base: ModelConfig, probe: ComplexArray) -> Plan:
+def _compatible(base: ModelConfig, probe: ComplexArray, batch_size: int | None) -> Plan:
     """Plan PtychoPINN's network with a safe start.
 
     The random start of this network lies near amplitude zero, where half of the seeds slide into the minimum of the
@@ -127,17 +130,17 @@ def _compatible(base: ModelConfig, probe: ComplexArray) -> Plan:
     Gradients above four medians come from single batches and would undo many steps.
     """
     amplitude = transparent_amplitude(probe, base.probe_scale)
-    return Plan(base, amplitude, 1e-3, warm_up_then_cosine(0.05, 0.02), 4.0)
+    return Plan(base, amplitude, 1e-3, batch_size or _USUAL_BATCH, warm_up_then_cosine(0.05, 0.02), 4.0)
 
 
-def _reliable(base: ModelConfig, probe: ComplexArray, n_patterns: int) -> Plan:
+def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) -> Plan:
     """Plan the network that draws the whole patch, bound to one object, in one cycle.
 
     log1p of the input brings the weak outer pattern, which holds the detail, to the level of its centre. The peak of
     the rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth: one cycle, in
-    which the rate is high while the coarse shape forms and low while detail does. The peak is 2e-3 for steps of 16
-    patterns and grows with the root of their number, as the noise of a mean falls: larger steps are fewer. Attention
-    gates are left out, and half the filters of PtychoPINN's network are enough: both cost time in each step, and a real
+    which the rate is high while the coarse shape forms and low while detail does. A step takes 16 patterns, at every
+    gridsize: of the same patterns, many small steps made a better network than few large ones. The peak is 2e-3 there,
+    and grows with the root of the patterns in a step, as the noise of a mean falls. Attention gates are left out, and half the filters of PtychoPINN's network are enough: both cost time in each step, and a real
     scan was reconstructed as well without them.
 
     The network reads one pattern at a time whatever the gridsize. What ties patterns together is the object that all
@@ -154,5 +157,6 @@ def _reliable(base: ModelConfig, probe: ComplexArray, n_patterns: int) -> Plan:
         input_transform="log1p",
     )
     amplitude = transparent_amplitude(probe, base.probe_scale)
-    peak = min(2e-3 * math.sqrt(n_patterns / 16), _HIGHEST_RATE)
-    return Plan(model, amplitude, peak, warm_up_then_cosine(0.2, 0.01), 4.0, shared_object=True)
+    batch_size = batch_size or max(1, round(_USUAL_BATCH / base.channels))
+    peak = min(2e-3 * math.sqrt(batch_size * base.channels / _USUAL_BATCH), _HIGHEST_RATE)
+    return Plan(model, amplitude, peak, batch_size, warm_up_then_cosine(0.2, 0.01), 4.0, shared_object=True)

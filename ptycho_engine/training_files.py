@@ -235,7 +235,9 @@ def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
         intensity_scale_origin=job.intensity_scale_origin,
         input_scale=job.input_scale,
         n_photons=job.n_photons,
-        training=job.config.as_dict(),
+        # What the recipe chose is recorded as chosen: the words of the settings alone do not repeat a training.
+        training=job.config.as_dict()
+        | {"batch_size": job.plan.batch_size, "learning_rate": job.plan.learning_rate},
         provenance={
             "program": "ptychoscope",
             "version": __version__,

@@ -99,7 +99,7 @@ def prepare_training(
         )
     photons, origin = photons_of(dataset, config)
     scale_to_photons = intensity_scale(photons, dataset.n)
-    batches = GroupBatches(dataset, grouping, scale, device, config.batch_size)
+    batches = GroupBatches(dataset, grouping, scale, device, plan.batch_size)
     trainer = Trainer(config, plan, dataset.probe, scale_to_photons, device, start_from)
     validation = None if test_dataset is None else Validation(test_dataset, config, device)
     measured = batches if validation is None else validation.batches

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         names={"preview_interval_s": "--preview-every SECONDS", "architecture": "--model NAME"},
         empty={
             "learning_rate": "auto",
+            "batch_size": "auto",
             "n_photons": "auto",
             "patch_stats_limit": "all",
             "architecture": "auto",

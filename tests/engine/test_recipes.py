@@ -27,7 +27,7 @@ def test_every_recipe_makes_a_plan(recipe: str) -> None:
 def test_reliable_is_the_default() -> None:
     plan = plan_training(TrainConfig(), 64, PROBE)
     assert (plan.model.architecture, plan.model.input_transform) == ("full_patch_cnn", "log1p")
-    assert plan.learning_rate == 4e-3
+    assert plan.learning_rate == 2e-3
 
 
 def test_upstream_never_changes_its_rate() -> None:
@@ -114,6 +114,13 @@ def test_architecture_can_be_chosen_apart_from_the_recipe() -> None:
 def test_larger_steps_of_the_reliable_recipe_go_further(gridsize: int, batch_size: int, rate: float) -> None:
     plan = plan_training(TrainConfig(gridsize=gridsize, batch_size=batch_size), 64, PROBE)
     assert plan.learning_rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("gridsize", "batch_size"), [(1, 16), (2, 4), (3, 2), (5, 1)])
+def test_a_step_of_the_reliable_recipe_takes_16_patterns_at_every_gridsize(gridsize: int, batch_size: int) -> None:
+    assert plan_training(TrainConfig(gridsize=gridsize), 64, PROBE).batch_size == batch_size
+    assert plan_training(TrainConfig(gridsize=gridsize, recipe="compatible"), 64, PROBE).batch_size == 16
+    assert plan_training(TrainConfig(gridsize=gridsize, batch_size=7), 64, PROBE).batch_size == 7
 
 
 def test_the_reliable_recipe_shares_one_object_and_reads_patterns_alone() -> None:
