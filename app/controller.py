@@ -131,6 +131,11 @@ class Controller(QObject):
         if request.test_dataset_id and test_dataset is None:
             self._refuse("train", "The test scan of this training is not open any more. Open it again.")
             return
+        further = [state.datasets.get(key) for key in request.further_dataset_ids]
+        datasets = [dataset, *(one for one in further if one is not None)]
+        if len(datasets) <= len(further):
+            self._refuse("train", "A scan of this training is not open any more. Open it again.")
+            return
         title = f"{'Resuming' if resume else 'Training'} {request.run_folder.name}"
         job = JobState(
             self.runner.new_id("train"),
@@ -142,7 +147,7 @@ class Controller(QObject):
         )
         verb = partial(
             self._verbs.train,
-            dataset,
+            datasets,
             request.config,
             test_dataset=test_dataset,
             out=request.run_folder,

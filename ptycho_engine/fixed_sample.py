@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import torch
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
 from ptycho_engine.batches import GroupBatches
@@ -14,7 +13,7 @@ from ptycho_engine.diagnostics.readings import DrawnFigures, drawn_figures
 from ptycho_engine.documents import FitFigures
 from ptycho_engine.geometry.canvas import CanvasStitcher, stitch_weights
 from ptycho_engine.preview import choose_groups
-from ptycho_engine.trainer import Trainer
+from ptycho_engine.trainer import Scene, Trainer
 
 SAMPLE_PATCHES = 64
 """Patches of a sample at N = 64, in inverse proportion to N elsewhere: to draw them takes a fortieth of an epoch of
@@ -30,19 +29,18 @@ class FixedSample:
     ----------
     batches
         The groups of the test scan, or of the training scan where there is no test scan.
-    intensity_scale
-        S, root photons for network amplitude.
+    scene
+        What their patterns are predicted with.
     on_test_scan
         Which of the two it is.
     """
 
-    def __init__(self, batches: GroupBatches, intensity_scale: float, *, on_test_scan: bool) -> None:
+    def __init__(self, batches: GroupBatches, scene: Scene, *, on_test_scan: bool) -> None:
         self.batches = batches
-        self.intensity_scale = intensity_scale
+        self.scene = scene
         self.on_test_scan = on_test_scan
         dataset, grouping = batches.dataset, batches.grouping
         probe = dataset.probe.astype(np.complex128)
-        self.probe = torch.tensor(dataset.probe, dtype=torch.complex64, device=batches.device)
         self.light: FloatArray = np.square(np.abs(probe)).sum(axis=0).astype(np.float32)
         # The forward model adds the modes before they diffract.
         self.empty = np.abs(np.fft.fftshift(np.fft.fft2(probe.sum(axis=0), norm="ortho"))).astype(np.float32)
@@ -59,7 +57,7 @@ class FixedSample:
         pieces = []
         for place in self.places:
             batch = self.batches.batch(place)
-            drawn = trainer.inspect(batch, self.probe)
+            drawn = trainer.inspect(batch, self.scene)
             parts = (drawn.patches, drawn.predicted, batch.images, drawn.amplitude, drawn.phase)
             pieces.append([one.flatten(0, 1).cpu().numpy() for one in parts])
         patches, predicted, measured, amplitude, phase = (np.concatenate(part) for part in zip(*pieces, strict=True))
@@ -69,7 +67,7 @@ class FixedSample:
             self.light,
             measured,
             predicted,
-            intensity_scale=self.intensity_scale,
+            intensity_scale=self.scene.intensity_scale,
             bound=amplitude_bound(trainer),
         )
         return shape, self._fit(patches, predicted, measured, shape.finite == 1.0)
@@ -80,7 +78,7 @@ class FixedSample:
         return FitFigures(
             r_factor=r_factor(predicted, measured) if finite else math.nan,
             empty_r_factor=empty_r_factor(measured, self.empty),
-            poisson_deviance=poisson_deviance(predicted, measured, self.intensity_scale) if finite else math.nan,
+            poisson_deviance=poisson_deviance(predicted, measured, self.scene.intensity_scale) if finite else math.nan,
             overlap_consistency=(
                 overlap_consistency(patches, self.positions, self.light, self.pairs) if finite else math.nan
             ),

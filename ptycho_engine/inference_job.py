@@ -17,7 +17,7 @@ from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_model
 from ptycho_engine.physics.forward import predict_amplitude
-from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale
+from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, light_factor
 from ptycho_engine.validation import spread_groups
 
 CPU_PIECE = 16
@@ -49,6 +49,8 @@ class InferenceJob:
     input_scale: float
     probe: torch.Tensor
     crop: int
+    amplitude_factor: float
+    """By which patches are multiplied, because the network learned its amplitudes under a probe of other energy."""
 
     @property
     def network_per_physical(self) -> float:
@@ -83,8 +85,9 @@ class InferenceJob:
             images = self.batches.batch(groups).images
             if self.device.type != "cpu":
                 drawn: torch.Tensor = self.network(images)
-                return drawn
-            return torch.cat([self.network(piece) for piece in torch.split(images, CPU_PIECE)])
+            else:
+                drawn = torch.cat([self.network(piece) for piece in torch.split(images, CPU_PIECE)])
+            return drawn if self.amplitude_factor == 1.0 else drawn * self.amplitude_factor
 
     def _fetched(self, groups: IndexArray, patches: torch.Tensor) -> Predicted:
         return Predicted(groups, patches.cpu().numpy(), self.batches.positions(groups))
@@ -133,7 +136,19 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         input_scale=scale,
         probe=torch.tensor(dataset.probe, dtype=torch.complex64, device=device),
         crop=crop,
+        amplitude_factor=_amplitude_factor(dataset, bundle, config),
     )
+
+
+def _amplitude_factor(dataset: Dataset, bundle: Bundle, config: InferConfig) -> float:
+    """Return what brings the network's amplitudes to the scale of this scan, 1 where the bundle does not tell.
+
+    With it, network amplitude is ``probe_scale * k`` times the transmission whatever probe the network learned with.
+    """
+    energy = bundle.provenance.get("probe_energy")
+    if config.compatibility != "none" or not isinstance(energy, int | float) or not math.isfinite(energy):
+        return 1.0
+    return light_factor(dataset.probe, float(energy))
 
 
 def inference_groups(dataset: Dataset, bundle: Bundle, config: InferConfig) -> Grouping:

@@ -14,11 +14,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ptycho_engine.arrays import ComplexArray
 from ptycho_engine.config import ModelConfig, TrainConfig
 from ptycho_engine.errors import ConfigError
+from ptycho_engine.physics.scaling import probe_energy
 
 _HIGHEST_RATE = 6e-3
 _USUAL_BATCH = 16
@@ -85,8 +84,7 @@ def transparent_amplitude(probe: ComplexArray, probe_scale: float) -> float:
     a² sum|P|²/probe_scale². For a probe of the right strength and a transparent object this is probe_scale x k; for an
     absorbing object, or a probe in other units, the start is still at the level of the data.
     """
-    # The forward model adds the modes before they diffract.
-    energy = float(np.sum(np.abs(probe.astype(np.complex128).sum(axis=0)) ** 2))
+    energy = probe_energy(probe)
     return probe_scale * (probe.shape[-1] / 2) / math.sqrt(energy) if energy > 0 else 1.0
 
 
@@ -140,8 +138,9 @@ def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) ->
     the rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth: one cycle, in
     which the rate is high while the coarse shape forms and low while detail does. A step takes 16 patterns, at every
     gridsize: of the same patterns, many small steps made a better network than few large ones. The peak is 2e-3 there,
-    and grows with the root of the patterns in a step, as the noise of a mean falls. Attention gates are left out, and half the filters of PtychoPINN's network are enough: both cost time in each step, and a real
-    scan was reconstructed as well without them.
+    and grows with the root of the patterns in a step, as the noise of a mean falls. Attention gates are left out, and
+    half the filters of PtychoPINN's network are enough: both cost time in each step, and a real scan was reconstructed
+    as well without them.
 
     The network reads one pattern at a time whatever the gridsize. What ties patterns together is the object that all
     patches of a batch are merged into: each pattern is predicted from that, so a patch must agree with its neighbours,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray
+from ptycho_engine.arrays import FloatArray, IndexArray
 from ptycho_engine.batches import Batch, GroupBatches
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle
@@ -23,6 +23,19 @@ from ptycho_engine.recipes import Plan
 
 Loss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 LOSSES: dict[str, Loss] = {"poisson": poisson_loss, "mae": mae_loss}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a scan's patterns are predicted with."""
+
+    probe: torch.Tensor
+    """(n_modes, N, N) complex64."""
+    intensity_scale: float
+    """S, root photons for network amplitude."""
+    amplitude_factor: float = 1.0
+    """By which the patches are multiplied, because the network learned its amplitudes under a probe of other energy."""
+    loss_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +82,8 @@ class Trainer:
         The training.
     plan
         Its recipe, made concrete.
-    probe
-        (n_modes, N, N) the scan's probe.
-    intensity_scale
-        S, photons for network amplitude.
+    scene
+        The scan whose probe decides what network amplitude means.
     device
         Where to compute.
     start_from
@@ -83,16 +94,14 @@ class Trainer:
         self,
         config: TrainConfig,
         plan: Plan,
-        probe: ComplexArray,
-        intensity_scale: float,
+        scene: Scene,
         device: torch.device,
         start_from: Bundle | None = None,
     ) -> None:
         self.plan = plan
         self.device = device
-        self.intensity_scale = intensity_scale
+        self.scene = scene
         self.loss = LOSSES[config.loss]
-        self.probe = torch.tensor(probe, dtype=torch.complex64, device=device)
         self.half_precision = config.precision == "bf16"
         network = fresh_network(plan, config.seed) if start_from is None else build_network(plan.model)
         if start_from is not None:
@@ -113,41 +122,44 @@ class Trainer:
             group["lr"] = rate
         return rate
 
-    def step(self, batch: Batch) -> Step:
-        """Do one optimiser step; nothing is read from the device."""
+    def step(self, batch: Batch, scene: Scene | None = None) -> Step:
+        """Do one optimiser step on patterns of a scan, by default the first; nothing is read from the device."""
+        scene = scene or self.scene
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        patches, predicted = self._as_trained(batch, self.probe)
-        loss = self.loss(predicted, batch.images, self.intensity_scale)
+        patches, predicted = self._as_trained(batch, scene)
+        loss = self.loss(predicted, batch.images, scene.intensity_scale)
+        if scene.loss_weight != 1.0:
+            loss = loss * scene.loss_weight
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.clip.apply(self.parameters)
         self.optimiser.step()
         return Step(loss.detach(), norm.detach(), patches.detach())
 
     def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return patches and predicted amplitude of a batch, without gradients."""
+        """Return patches and predicted amplitude of a batch of the first scan, without gradients."""
         self.network.eval()
         with torch.inference_mode():
-            return self._predict(batch, self.probe)
+            return self._predict(batch, self.scene)
 
-    def inspect(self, batch: Batch, probe: torch.Tensor) -> Drawn:
-        """Return what the network draws of a batch, and what a training predicts from it with this probe."""
+    def inspect(self, batch: Batch, scene: Scene) -> Drawn:
+        """Return what the network draws of a batch, and what a training predicts from it in this scene."""
         heads: list[tuple[torch.Tensor, torch.Tensor]] = []
         hook = self.network.autoencoder.register_forward_hook(lambda _, __, output: heads.append(output))
         self.network.eval()
         try:
             with torch.inference_mode():
-                patches, predicted = self._as_trained(batch, probe)
+                patches, predicted = self._as_trained(batch, scene)
         finally:
             hook.remove()
         amplitude, phase = (one.float().reshape(patches.shape) for one in heads[0])
         return Drawn(patches, predicted, amplitude, phase)
 
-    def validation_loss(self, batch: Batch, probe: torch.Tensor) -> torch.Tensor:
-        """Return the loss of a batch of another scan, with that scan's probe, a scalar on the device."""
+    def validation_loss(self, batch: Batch, scene: Scene) -> torch.Tensor:
+        """Return the loss of a batch of another scan in its scene, a scalar on the device."""
         self.network.eval()
         with torch.inference_mode():
-            return self.loss(self._predict(batch, probe)[1], batch.images, self.intensity_scale)
+            return self.loss(self._predict(batch, scene)[1], batch.images, scene.intensity_scale)
 
     def start_anew(self, seed: int) -> None:
         """Draw another start, and forget the moments."""
@@ -211,21 +223,24 @@ class Trainer:
     def _named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
 
-    def _as_trained(self, batch: Batch, probe: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _as_trained(self, batch: Batch, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
         """Return patches, and the amplitude of the one object that they are merged into if the recipe says so."""
         if not self.plan.shared_object:
-            return self._predict(batch, probe)
-        with self._arithmetic():
-            patches = self.network(batch.images)
-        seen = see_shared_object(patches, batch.positions, probe)
+            return self._predict(batch, scene)
+        patches = self._draw(batch, scene)
+        seen = see_shared_object(patches, batch.positions, scene.probe)
         # Merged already: the forward model must not merge the groups once more.
         model = replace(self.plan.model, object_big=False)
-        return patches, predict_amplitude(seen, batch.local_offsets, probe, model)
+        return patches, predict_amplitude(seen, batch.local_offsets, scene.probe, model)
 
-    def _predict(self, batch: Batch, probe: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _predict(self, batch: Batch, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
+        patches = self._draw(batch, scene)
+        return patches, predict_amplitude(patches, batch.local_offsets, scene.probe, self.plan.model)
+
+    def _draw(self, batch: Batch, scene: Scene) -> torch.Tensor:
         with self._arithmetic():
-            patches = self.network(batch.images)
-        return patches, predict_amplitude(patches, batch.local_offsets, probe, self.plan.model)
+            patches: torch.Tensor = self.network(batch.images)
+        return patches if scene.amplitude_factor == 1.0 else patches * scene.amplitude_factor
 
     def _arithmetic(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.half_precision else nullcontext()

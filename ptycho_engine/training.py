@@ -1,7 +1,7 @@
 """The training verb: its loop, from the first step to the bundle."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
 from ptycho_engine.documents import Bundle, Dataset
-from ptycho_engine.errors import EngineError, OutputError, TrainingDiverged
+from ptycho_engine.errors import ConfigError, EngineError, OutputError, TrainingDiverged
 from ptycho_engine.events import (
     BundleSaved,
     CheckpointSaved,
@@ -34,7 +34,7 @@ from ptycho_engine.training_watch import look, look_is_due, read
 
 
 def train(
-    dataset: Dataset,
+    dataset: Dataset | Sequence[Dataset],
     config: TrainConfig,
     *,
     test_dataset: Dataset | None = None,
@@ -51,9 +51,10 @@ def train(
     Parameters
     ----------
     dataset
-        The scan to train on.
+        The scan to train on, or several: each with its own patterns, probe, input scale and photons. The first one
+        decides what network amplitude means, and is the one that is shown.
     config
-        The settings.
+        The settings; ``n_groups`` groups are drawn from each scan.
     test_dataset
         A scan for the validation loss, which then decides what the best epoch is, and whose weights the bundle holds.
         Without one the bundle holds the last weights.
@@ -71,15 +72,18 @@ def train(
         ``GroupingError`` for inputs that do not fit; ``DeviceError`` for want of a device or of its memory.
     """
     folder = None if out is None else Path(out)
-    events = _train(dataset, config, test_dataset, folder, resume, start_from)
+    datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
+    if not datasets:
+        raise ConfigError("there is no scan to train on", "Choose at least one.")
+    events = _train(datasets, config, test_dataset, folder, resume, start_from)
     if folder is not None:
-        described = _description(dataset, config, test_dataset, start_from)
+        described = _description(datasets, config, test_dataset, start_from)
         events = record(events, RunFolder(folder, "train", described, resume=resume))
     yield from events
 
 
 def _train(
-    dataset: Dataset,
+    datasets: Sequence[Dataset],
     config: TrainConfig,
     test_dataset: Dataset | None,
     out: Path | None,
@@ -95,7 +99,7 @@ def _train(
                 # The job lives in the frame of _run alone: with that, its tensors are gone before the device is freed.
                 yield from _run(
                     prepare_training(
-                        dataset,
+                        datasets,
                         config,
                         choice.device,
                         test_dataset=test_dataset,
@@ -132,10 +136,8 @@ def _run(job: TrainingJob) -> Generator[EngineEvent, None, None]:
 
 def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, bool]:
     """Do the steps of an epoch; return False if the training began anew meanwhile."""
-    progress, batches, trainer = job.progress, job.batches, job.trainer
-    ordered = batches.neighbouring_order if job.plan.shared_object else batches.order
-    order = ordered(job.config.seed, progress.epoch)
-    for groups in batches.slices(order, progress.batch):
+    progress, trainer = job.progress, job.trainer
+    for planned in job.epoch_steps()[progress.batch :]:
         if look_is_due(job):
             reading = read(job)
             require_bounded(job, reading)
@@ -145,7 +147,8 @@ def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, boo
                 return False
         started = time.perf_counter()
         rate = trainer.set_learning_rate(progress.step / job.n_steps)
-        step = trainer.step(batches.batch(groups))
+        scan = planned.scan
+        step = trainer.step(scan.batches.batch(planned.groups), scan.scene)
         progress.step += 1
         progress.batch += 1
         job.epoch_losses.append(step.loss)
@@ -166,7 +169,7 @@ def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, No
         for _ in job.validation.run(job.trainer):
             yield step_done(job, left)
         validation_loss = job.validation.loss
-    train_loss = mean_loss(job.epoch_losses, job.batches.sizes())
+    train_loss = mean_loss(job.epoch_losses, job.step_sizes())
     require_finite(job, train_loss + (validation_loss or 0.0), f"the end of epoch {epoch + 1}")
     reading = read(job, validation_loss, complete=True)
     require_bounded(job, reading)
@@ -250,19 +253,26 @@ def _opening_notes(job: TrainingJob) -> Iterator[MessageLogged]:
         f"{n_groups} groups of {channels}; input scale k = {job.input_scale:.6g}; "
         f"intensity scale {job.intensity_scale:.6g}, {job.intensity_scale_origin}",
     )
-    if not job.batches.resident:
+    for scan in job.scans.scans[1:]:
+        yield MessageLogged(
+            "info",
+            f"Also {scan.batches.n_groups} groups of {scan.dataset.name}; input scale k = {scan.input_scale:.6g}; "
+            f"{scan.n_photons:g} photons {scan.photons_origin}",
+        )
+    if not job.scans.resident:
         yield MessageLogged("info", "The patterns are read batch by batch: they do not fit into memory at once")
     if job.files is not None and job.files.resumed_from is not None:
         yield MessageLogged("info", f"Resumed after step {job.progress.step} from {job.files.resumed_from}")
 
 
 def _description(
-    dataset: Dataset, config: TrainConfig, test_dataset: Dataset | None, start_from: Bundle | None
+    datasets: Sequence[Dataset], config: TrainConfig, test_dataset: Dataset | None, start_from: Bundle | None
 ) -> dict[str, Any]:
     return {
         "configuration": config.as_dict(),
         "seed": config.seed,
-        "dataset": dataset_summary(dataset),
+        "dataset": dataset_summary(datasets[0]),
+        "further_datasets": [dataset_summary(one) for one in datasets[1:]],
         "test_dataset": None if test_dataset is None else dataset_summary(test_dataset),
         "start_from": None if start_from is None else bundle_summary(start_from),
     }

@@ -54,7 +54,7 @@ def loss_measured(job: TrainingJob, step: Step, learning_rate: float, started: f
         ``time.perf_counter()`` before the step [s].
     """
     progress, config = job.progress, job.config
-    due = progress.step % config.log_every == 0 or progress.batch == job.batches.n_batches
+    due = progress.step % config.log_every == 0 or progress.batch == job.scans.n_steps
     loss, norm = measured_numbers(step.loss, step.gradient_norm) if due else (0.0, 0.0)
     job.meter.add(int(step.patches.shape[0] * step.patches.shape[1]), time.perf_counter() - started)
     if not due:

@@ -17,6 +17,7 @@ from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle
 from ptycho_engine.errors import BundleError, ConfigError, EngineError, TrainingDiverged
 from ptycho_engine.models.pinn import load_state, state_of
+from ptycho_engine.physics.scaling import probe_energy
 from ptycho_engine.runs.run_folder import BUNDLE_FILE, list_checkpoints
 from ptycho_engine.training_state import GoodState, Progress
 
@@ -152,6 +153,7 @@ def checkpoint_of(job: "TrainingJob") -> Checkpoint:
             "model": job.plan.model.as_dict(),
             "input_scale": job.input_scale,
             "dataset_fingerprint": job.dataset.fingerprint,
+            "further_scans": _further_scans(job),
             "progress": job.progress.as_dict(),
             "epoch_losses": losses,
             # At the end of an epoch the state itself is the good one.
@@ -192,11 +194,13 @@ def restore_checkpoint(checkpoint: Checkpoint, job: "TrainingJob", path: Path) -
         progress = Progress.from_dict(values["progress"])
         good = progress.copy() if values["good"] is None else Progress.from_dict(values["good"])
         scale, losses = float(values["input_scale"]), [float(loss) for loss in values["epoch_losses"]]
+        earlier_scans = [str(one["fingerprint"]) for one in values.get("further_scans", [])]
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError("the checkpoint does not hold what a training needs", "Train anew.", file=path) from error
     require_same_training(job.config, earlier, path)
-    if abs(scale / job.input_scale - 1.0) > _SCALE_TOLERANCE:
-        raise ConfigError("the checkpoint was made with another scan", "Resume with the same scan.", file=path)
+    further = [one["fingerprint"] for one in _further_scans(job)]
+    if abs(scale / job.input_scale - 1.0) > _SCALE_TOLERANCE or further != earlier_scans:
+        raise ConfigError("the checkpoint was made with other scans", "Resume with the same scans.", file=path)
     trainer, arrays = job.trainer, checkpoint.optimiser
     if values["good"] is not None:
         load_state(trainer.network, _under(arrays, _GOOD))
@@ -234,10 +238,9 @@ def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
         intensity_scale=job.intensity_scale,
         intensity_scale_origin=job.intensity_scale_origin,
         input_scale=job.input_scale,
-        n_photons=job.n_photons,
+        n_photons=job.scans.first.n_photons,
         # What the recipe chose is recorded as chosen: the words of the settings alone do not repeat a training.
-        training=job.config.as_dict()
-        | {"batch_size": job.plan.batch_size, "learning_rate": job.plan.learning_rate},
+        training=job.config.as_dict() | {"batch_size": job.plan.batch_size, "learning_rate": job.plan.learning_rate},
         provenance={
             "program": "ptychoscope",
             "version": __version__,
@@ -247,9 +250,23 @@ def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
             "remedies": list(job.progress.remedies),
             "dataset": dataset.name,
             "dataset_fingerprint": dataset.fingerprint,
+            "probe_energy": probe_energy(dataset.probe),
+            "further_scans": _further_scans(job),
         },
         history=job.progress.history(),
     )
+
+
+def _further_scans(job: "TrainingJob") -> list[dict[str, Any]]:
+    return [
+        {
+            "name": scan.dataset.name,
+            "fingerprint": scan.dataset.fingerprint,
+            "input_scale": scan.input_scale,
+            "n_photons": scan.n_photons,
+        }
+        for scan in job.scans.scans[1:]
+    ]
 
 
 def saved_as(bundle: Bundle, path: Path) -> Bundle:

@@ -1,12 +1,10 @@
 """A training made ready: inputs checked and normalised, network built, earlier progress taken up."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ptycho_engine.arrays import IndexArray
@@ -15,32 +13,24 @@ from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError, DatasetError
 from ptycho_engine.fixed_sample import FixedSample
-from ptycho_engine.geometry.grouping import group_positions
-from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, intensity_scale
+from ptycho_engine.physics.scaling import light_factor, probe_energy
 from ptycho_engine.preview import RateLimit, choose_groups
 from ptycho_engine.recipes import Plan, plan_training
-from ptycho_engine.trainer import Trainer
+from ptycho_engine.trainer import Scene, Trainer
 from ptycho_engine.training_files import TrainingFiles
+from ptycho_engine.training_scans import ScanStep, TrainingScans, prepare_scans
 from ptycho_engine.training_state import GoodState, Meter, Progress
 from ptycho_engine.validation import Validation
-
-DEFAULT_PHOTONS = 1e9
-"""Photons in an average pattern where neither the person nor the scan says: PtychoPINN's own assumption."""
 
 
 @dataclass(slots=True)
 class TrainingJob:
     """Everything that the training loop holds."""
 
-    dataset: Dataset
     config: TrainConfig
     device: torch.device
     plan: Plan
-    input_scale: float
-    intensity_scale: float
-    intensity_scale_origin: str
-    n_photons: float
-    batches: GroupBatches
+    scans: TrainingScans
     trainer: Trainer
     validation: Validation | None
     files: TrainingFiles | None
@@ -57,20 +47,62 @@ class TrainingJob:
     """Whether it begins with the weights of a bundle, so that there is no other start."""
     best_state: Mapping[str, Any] | None = None
     """Tensors of the best epoch, where there is a test scan to tell it."""
+    planned: tuple[int, list[ScanStep]] | None = None
+    """An epoch and its steps."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """The first scan."""
+        return self.scans.first.dataset
+
+    @property
+    def batches(self) -> GroupBatches:
+        """The groups of the first scan."""
+        return self.scans.first.batches
+
+    @property
+    def input_scale(self) -> float:
+        """K of the first scan."""
+        return self.scans.first.input_scale
+
+    @property
+    def intensity_scale(self) -> float:
+        """S of the first scan."""
+        return self.scans.first.scene.intensity_scale
+
+    @property
+    def intensity_scale_origin(self) -> str:
+        """In words, where :attr:`intensity_scale` comes from."""
+        scan = self.scans.first
+        return (
+            f"computed as sqrt(n_photons)/(N/2) with n_photons = {scan.n_photons:g} {scan.photons_origin}; not learned"
+        )
 
     @property
     def n_steps(self) -> int:
         """Optimiser steps of the whole training."""
-        return self.config.epochs * self.batches.n_batches
+        return self.config.epochs * self.scans.n_steps
 
     @property
     def network_per_physical(self) -> float:
-        """Factor from physical to network amplitude."""
+        """Factor from physical to network amplitude, of the first scan."""
         return self.plan.model.probe_scale * self.input_scale
+
+    def epoch_steps(self) -> list[ScanStep]:
+        """Return the steps of the epoch that has begun, in their order."""
+        epoch = self.progress.epoch
+        if self.planned is None or self.planned[0] != epoch:
+            steps = self.scans.steps(self.config.seed, epoch, neighbouring=self.plan.shared_object)
+            self.planned = (epoch, steps)
+        return self.planned[1]
+
+    def step_sizes(self) -> list[int]:
+        """Return the groups in each step of the epoch that has begun."""
+        return [len(step.groups) for step in self.epoch_steps()]
 
 
 def prepare_training(
-    dataset: Dataset,
+    datasets: Sequence[Dataset],
     config: TrainConfig,
     device: torch.device,
     *,
@@ -84,44 +116,37 @@ def prepare_training(
     Raises
     ------
     EngineError
-        If scan, test scan, bundle and settings do not fit together.
+        If scans, test scan, bundle and settings do not fit together.
     """
-    _check_inputs(dataset, config, test_dataset, start_from)
+    _check_inputs(datasets, config, test_dataset, start_from)
+    dataset = datasets[0]
     plan = plan_training(config, dataset.n, dataset.probe)
     if start_from is not None:
         plan = replace(plan, model=start_from.model, start_amplitude=None)
-    grouping = group_positions(dataset.scan_positions, config.grouping())
-    scale = dataset_input_scale(dataset, grouping.group_indices)
-    # An empty scan has the scale 1; one with infinite values has the scale 0 or none.
-    if not (math.isfinite(scale) and scale > 0) or (scale == 1.0 and _is_dark(dataset, grouping.group_indices)):
-        raise DatasetError(
-            "its patterns hold no photons, or values that are not finite", "Choose a scan with data.", file=dataset.path
-        )
-    photons, origin = photons_of(dataset, config)
-    scale_to_photons = intensity_scale(photons, dataset.n)
-    batches = GroupBatches(dataset, grouping, scale, device, plan.batch_size)
-    trainer = Trainer(config, plan, dataset.probe, scale_to_photons, device, start_from)
-    validation = None if test_dataset is None else Validation(test_dataset, config, device)
-    measured = batches if validation is None else validation.batches
+    scans = prepare_scans(datasets, config, plan, device)
+    scene = scans.first.scene
+    trainer = Trainer(config, plan, scene, device, start_from)
+    validation = None
+    if test_dataset is not None:
+        validation = Validation(test_dataset, config, _scene_of_test(test_dataset, dataset, scene), device)
     job = TrainingJob(
-        dataset=dataset,
         config=config,
         device=device,
         plan=plan,
-        input_scale=scale,
-        intensity_scale=scale_to_photons,
-        intensity_scale_origin=f"computed as sqrt(n_photons)/(N/2) with n_photons = {photons:g} {origin}; not learned",
-        n_photons=photons,
-        batches=batches,
+        scans=scans,
         trainer=trainer,
         validation=validation,
         files=None if out is None else TrainingFiles(out),
         progress=Progress(),
         epoch_losses=[],
         previews=RateLimit(config.preview_interval_s),
-        preview_groups=choose_groups(grouping.group_centers, config.preview_count),
+        preview_groups=choose_groups(scans.first.batches.grouping.group_centers, config.preview_count),
         meter=Meter(),
-        sample=FixedSample(measured, scale_to_photons, on_test_scan=validation is not None),
+        sample=(
+            FixedSample(scans.first.batches, scene, on_test_scan=False)
+            if validation is None
+            else FixedSample(validation.batches, validation.scene, on_test_scan=True)
+        ),
         good=GoodState(trainer.snapshot(), Progress()),
         fine_tunes=start_from is not None,
     )
@@ -130,30 +155,30 @@ def prepare_training(
     return job
 
 
-def photons_of(dataset: Dataset, config: TrainConfig) -> tuple[float, str]:
-    """Return the photons of an average pattern and, in words, where the number comes from."""
-    if config.n_photons is not None:
-        return config.n_photons, "as set for the training"
-    if dataset.n_photons is not None:
-        return dataset.n_photons, "from the scan's file"
-    return DEFAULT_PHOTONS, "assumed, because the scan's file does not say"
-
-
-def _is_dark(dataset: Dataset, indices: IndexArray) -> bool:
-    return not any(block.any() for block in amplitude_blocks(dataset, np.unique(indices)))
+def _scene_of_test(test_dataset: Dataset, dataset: Dataset, scene: Scene) -> Scene:
+    """Return what the test scan is predicted with: its own probe, and the photons of the training."""
+    return Scene(
+        probe=torch.tensor(test_dataset.probe, dtype=torch.complex64, device=scene.probe.device),
+        intensity_scale=scene.intensity_scale,
+        amplitude_factor=light_factor(test_dataset.probe, probe_energy(dataset.probe)),
+    )
 
 
 def _check_inputs(
-    dataset: Dataset, config: TrainConfig, test_dataset: Dataset | None, start_from: Bundle | None
+    datasets: Sequence[Dataset], config: TrainConfig, test_dataset: Dataset | None, start_from: Bundle | None
 ) -> None:
+    dataset = datasets[0]
     if config.loss not in ("poisson", "mae"):
         raise ConfigError(f"there is no loss {config.loss!r}", "It must be one of poisson, mae.")
-    if test_dataset is not None and test_dataset.n != dataset.n:
-        raise DatasetError(
-            f"its patterns have the side {test_dataset.n} px, those of the training scan {dataset.n} px",
-            "Choose a test scan with patterns of the same side.",
-            file=test_dataset.path,
-        )
+    others = [(one, "training") for one in datasets[1:]]
+    others += [] if test_dataset is None else [(test_dataset, "test")]
+    for other, what in others:
+        if other.n != dataset.n:
+            raise DatasetError(
+                f"its patterns have the side {other.n} px, those of the first training scan {dataset.n} px",
+                f"Choose a {what} scan with patterns of the same side.",
+                file=other.path,
+            )
     if start_from is None:
         return
     model = start_from.model

@@ -40,7 +40,7 @@ def read(job: TrainingJob, validation_loss: float | None = None, *, complete: bo
     return Reading(
         step=progress.step,
         epoch=progress.epoch + complete,
-        train_loss=mean_loss(job.epoch_losses[first:], job.batches.sizes()[first : progress.batch]),
+        train_loss=mean_loss(job.epoch_losses[first:], job.step_sizes()[first : progress.batch]),
         validation_loss=math.nan if validation_loss is None else validation_loss,
         weight_change=job.trainer.weight_change(job.good.trainer),
         drawn=drawn,

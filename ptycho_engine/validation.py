@@ -10,7 +10,7 @@ from ptycho_engine.documents import Dataset
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.physics.scaling import dataset_input_scale
 from ptycho_engine.preview import choose_groups
-from ptycho_engine.trainer import Trainer, mean_loss
+from ptycho_engine.trainer import Scene, Trainer, mean_loss
 
 VALIDATION_BATCH = 32
 
@@ -27,16 +27,18 @@ class Validation:
         The test scan.
     config
         The training.
+    scene
+        What its patterns are predicted with.
     device
         Where to compute.
     """
 
-    def __init__(self, dataset: Dataset, config: TrainConfig, device: torch.device) -> None:
+    def __init__(self, dataset: Dataset, config: TrainConfig, scene: Scene, device: torch.device) -> None:
         grouping = cover_positions(dataset.scan_positions, config.gridsize, config.neighbor_count, config.seed)
         grouping = spread_groups(grouping, config.n_groups)
         scale = dataset_input_scale(dataset)
         self.batches = GroupBatches(dataset, grouping, scale, device, VALIDATION_BATCH)
-        self.probe = torch.tensor(dataset.probe, dtype=torch.complex64, device=device)
+        self.scene = scene
         self.loss: float | None = None
         """Of the last complete pass."""
 
@@ -44,7 +46,7 @@ class Validation:
         """Compute :attr:`loss`; yields after each batch, so that whoever iterates can stop there."""
         losses, sizes = [], []
         for groups in self.batches.slices(self.batches.all_groups()):
-            losses.append(trainer.validation_loss(self.batches.batch(groups), self.probe))
+            losses.append(trainer.validation_loss(self.batches.batch(groups), self.scene))
             sizes.append(len(groups))
             yield
         self.loss = mean_loss(losses, sizes)

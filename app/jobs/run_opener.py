@@ -30,8 +30,8 @@ def open_run(folder: Path) -> Iterator[EngineEvent | RunOpened]:
     values = _description(folder)
     opened: dict[str, str | None] = {}
     # The scan to train on comes last, so that it becomes the current one.
-    for role in ("test_dataset", "dataset"):
-        path = _path_of(values.get(role))
+    for role, entry in [*_further(values).items(), *((role, values.get(role)) for role in ("test_dataset", "dataset"))]:
+        path = _path_of(entry)
         if path is None:
             continue
         try:
@@ -54,6 +54,11 @@ def _description(folder: Path) -> Mapping[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def _further(values: Mapping[str, Any]) -> dict[str, Any]:
+    entries = values.get("further_datasets")
+    return {f"further {index}": one for index, one in enumerate(entries)} if isinstance(entries, list) else {}
+
+
 def _path_of(entry: Any) -> Path | None:
     path = entry.get("path") if isinstance(entry, dict) else None
     return Path(path) if isinstance(path, str) and path else None
@@ -65,9 +70,14 @@ def _request(record: RunRecord, values: Mapping[str, Any], opened: Mapping[str, 
         return None
     if values.get("test_dataset") is not None and "test_dataset" not in opened:
         return None
+    further = [opened.get(role) for role in _further(values)]
+    if None in further:
+        return None
     try:
         config = TrainConfig.from_dict(configuration)
     except (EngineError, TypeError):
         # Written by another version, with settings that this one does not know.
         return None
-    return TrainRequest(config, opened["dataset"], opened.get("test_dataset"), record.path)
+    return TrainRequest(
+        config, opened["dataset"], opened.get("test_dataset"), record.path, False, tuple(one for one in further if one)
+    )

@@ -5,7 +5,7 @@ The window starts without torch: nothing of the engine that computes is imported
 
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class EngineVerbs:
 
     def train(
         self,
-        dataset: Dataset,
+        datasets: Sequence[Dataset],
         config: TrainConfig,
         *,
         test_dataset: Dataset | None,
@@ -59,7 +59,7 @@ class EngineVerbs:
         """Train, or go on with the training whose run folder is ``out``."""
         from ptycho_engine.training import train
 
-        return train(dataset, config, test_dataset=test_dataset, out=out, resume=resume, start_from=start_from)
+        return train(datasets, config, test_dataset=test_dataset, out=out, resume=resume, start_from=start_from)
 
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         """Infer the whole scan; nothing is written."""

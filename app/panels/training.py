@@ -28,6 +28,7 @@ from app.state.session import Session
 from app.widgets.config_form import ConfigForm
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.icons import icon
+from app.widgets.several_choice import SeveralChoice
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.errors import ConfigError
 
@@ -92,6 +93,11 @@ class TrainingPanel(Panel):
             "A second open scan to validate on after each epoch; with one, the best epoch is kept by its loss"
         )
         self.test_scan.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.further = SeveralChoice("Also train on", "scan", self)
+        self.further.setToolTip(
+            "More open scans to train on at once, each with its own probe, scales and photons;\n"
+            "the groups asked for are drawn from each of them"
+        )
         self.folder = QLineEdit(self)
         self.folder.setAccessibleName("Run folder")
         self.folder.setPlaceholderText("new, among the runs")
@@ -126,6 +132,7 @@ class TrainingPanel(Panel):
         scans.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         scans.addRow("Scan", self.scan)
         scans.addRow("Test scan", self.test_scan)
+        scans.addRow("Also train on", self.further)
         folder = QHBoxLayout()
         folder.addWidget(self.folder, 1)
         folder.addWidget(browse)
@@ -160,6 +167,7 @@ class TrainingPanel(Panel):
         state = self.session.state
         self.scan.setText(state.dataset.name if state.dataset is not None else "none open")
         self._list_test_scans(state)
+        self.further.offer([(scan.name, key) for key, scan in state.datasets.items() if key != state.dataset_id])
         self.from_bundle.setEnabled(state.bundle is not None)
         if state.bundle is None:
             self.from_bundle.setChecked(False)
@@ -189,6 +197,7 @@ class TrainingPanel(Panel):
             test_dataset_id=self.test_scan.currentData(),
             run_folder=Path(text).expanduser().absolute() if text else None,
             start_from_current=self.from_bundle.isChecked(),
+            further_dataset_ids=self.further.chosen,
         )
 
     def ask_to_train(self) -> None:

@@ -19,6 +19,8 @@ class TrainRequest:
     """Where the run is kept; ``None``: a new folder among the runs."""
     start_from_current: bool = False
     """Go on from the weights of the current bundle instead of a fresh network."""
+    further_dataset_ids: tuple[str, ...] = ()
+    """More scans to train on at once, each with its own probe and scales."""
 
 
 @dataclass(frozen=True, slots=True)

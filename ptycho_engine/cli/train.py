@@ -17,7 +17,9 @@ EXAMPLE = "train --data scan.npz --test-data scan_test.npz --out run --gridsize 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--data", required=True, metavar="D.npz", help="the scan to train on")
+    parser.add_argument(
+        "--data", required=True, nargs="+", metavar="D.npz", help="the scan to train on, or several of them"
+    )
     parser.add_argument("--test-data", metavar="T.npz", help="a scan for the validation loss")
     parser.add_argument("--out", required=True, metavar="DIR", help="the run folder")
     parser.add_argument("--config", metavar="FILE.json", help="settings, or an earlier run.json; flags override it")
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -> int:
     """Train."""
     config = config_from(arguments, TrainConfig, arguments.config)
-    dataset = _read(arguments.data, console)
+    datasets = [_read(path, console) for path in arguments.data]
     test = None if arguments.test_data is None else _read(arguments.test_data, console)
     interrupt.check()
     from ptycho_engine.bundles import read_bundle
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
     start = None if arguments.start_from is None else read_bundle(arguments.start_from)
     out = Path(arguments.out)
     completed = None
-    events = train(dataset, config, test_dataset=test, out=out, resume=arguments.resume, start_from=start)
+    events = train(datasets, config, test_dataset=test, out=out, resume=arguments.resume, start_from=start)
     for event in interrupt.until(events):
         console.event(event)
         if isinstance(event, TrainingCompleted):

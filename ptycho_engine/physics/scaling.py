@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_engine.arrays import FloatArray, IndexArray
+from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray
 from ptycho_engine.documents import Dataset
 
 _BLOCK = 256
@@ -40,6 +40,40 @@ def input_scale(mean_total: float, n: int) -> float:
         Side N of a pattern [px].
     """
     return (n / 2) / math.sqrt(mean_total) if mean_total > 0 else 1.0
+
+
+def probe_energy(probe: ComplexArray) -> float:
+    """Return the energy of the light that meets the object: the sum over pixels of |sum of modes|², in float64.
+
+    Parameters
+    ----------
+    probe
+        (n_modes, N, N); the forward model adds the modes before they diffract.
+    """
+    return float(np.sum(np.abs(probe.astype(np.complex128).sum(axis=0)) ** 2))
+
+
+def light_factor(probe: ComplexArray, reference_energy: float) -> float:
+    """Return what patches of a network that learned with a probe of another energy must be multiplied by.
+
+    Normalised patterns of the same object under a brighter probe are the same patterns, and so is what a network draws
+    from them; but at network scale, ``probe_scale * k`` times the transmission, the object is darker, because k is
+    smaller by the root of the energies.
+
+    Parameters
+    ----------
+    probe
+        (n_modes, N, N) the probe of the scan.
+    reference_energy
+        :func:`probe_energy` of the probe that the network learned with.
+
+    Returns
+    -------
+    float
+        sqrt(reference_energy / energy), 1 for a dark probe.
+    """
+    energy = probe_energy(probe)
+    return math.sqrt(reference_energy / energy) if energy > 0 and reference_energy > 0 else 1.0
 
 
 def mean_total(amplitudes: Iterable[FloatArray]) -> float:

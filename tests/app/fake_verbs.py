@@ -1,7 +1,7 @@
 """Verbs that tell prepared events, and wait where a test wants them to."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class FakeVerbs(EngineVerbs):
 
     def train(
         self,
-        dataset: Dataset,
+        datasets: Sequence[Dataset],
         config: TrainConfig,
         *,
         test_dataset: Dataset | None,
@@ -60,7 +60,17 @@ class FakeVerbs(EngineVerbs):
         start_from: Bundle | None,
     ) -> Iterator[EngineEvent]:
         self.calls.append(
-            ("train", {"config": config, "test": test_dataset, "out": out, "resume": resume, "from": start_from})
+            (
+                "train",
+                {
+                    "scans": [one.name for one in datasets],
+                    "config": config,
+                    "test": test_dataset,
+                    "out": out,
+                    "resume": resume,
+                    "from": start_from,
+                },
+            )
         )
         yield events.JobStarted("train", "CPU · 1 thread", 10, "steps", out)
         try:

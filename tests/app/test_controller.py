@@ -114,6 +114,20 @@ def test_a_second_scan_is_a_test_scan_only_if_chosen(bench: Bench) -> None:
     assert bench.verbs.calls[-1][1]["test"] is bench.state.datasets[test]
 
 
+def test_further_scans_are_trained_on_after_the_current_one(bench: Bench) -> None:
+    bench.controller.open_files([SCAN, Path("/nowhere/more.npz")])
+    bench.settle()
+    first, more = bench.state.datasets
+    bench.controller.train(TrainRequest(TrainConfig(), dataset_id=first, further_dataset_ids=(more,)))
+    bench.settle()
+    assert bench.verbs.calls[-1][1]["scans"] == ["scan", "more"]
+    calls = len(bench.verbs.calls)
+    bench.controller.train(TrainRequest(TrainConfig(), dataset_id=first, further_dataset_ids=("dataset:/gone.npz",)))
+    bench.settle()
+    assert len(bench.verbs.calls) == calls
+    assert "not open any more" in bench.state.notices[-1].message
+
+
 def test_cancel_then_resume_goes_on_in_the_same_run(pausing: Bench) -> None:
     pausing.controller.open_files([SCAN])
     pausing.settle()

@@ -49,6 +49,20 @@ def test_a_stopped_training_opens_with_its_scans_and_can_go_on(tmp_path: Path) -
     assert opened.request.test_dataset_id == f"dataset:{test}"
 
 
+def test_a_training_on_several_scans_opens_with_all_of_them(tmp_path: Path) -> None:
+    first, more = write_scan(tmp_path / "train.npz"), write_scan(tmp_path / "more.npz")
+    described = {"configuration": {}, "dataset": {"path": str(first)}, "further_datasets": [{"path": str(more)}]}
+    *scans, opened = EngineVerbs().open_file(write_run(tmp_path / "run", **described))
+    assert [scan.dataset.path for scan in scans if isinstance(scan, DatasetOpened)] == [more, first]
+    assert isinstance(opened, RunOpened)
+    assert opened.request is not None
+    assert opened.request.further_dataset_ids == (f"dataset:{more}",)
+    more.unlink()
+    *_, opened = EngineVerbs().open_file(tmp_path / "run")
+    assert isinstance(opened, RunOpened)
+    assert opened.request is None
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -9,13 +9,14 @@ import torch
 from ptycho_engine.batches import GroupBatches
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.diagnostics.metrics import correlations
+from ptycho_engine.documents import Dataset
 from ptycho_engine.events import EngineEvent, EpochDone, ValidationMeasured
 from ptycho_engine.fixed_sample import FixedSample, neighbourhoods
 from ptycho_engine.geometry.canvas import extract_patches
 from ptycho_engine.geometry.grouping import cover_positions
 from ptycho_engine.physics.forward import predict_amplitude
 from ptycho_engine.recipes import plan_training
-from ptycho_engine.trainer import Drawn, Trainer
+from ptycho_engine.trainer import Drawn, Scene, Trainer
 from ptycho_engine.training import train
 from ptycho_engine.training_job import prepare_training
 from tests.helpers.tiny_scan import N, tiny_scan
@@ -47,6 +48,10 @@ def test_a_small_scan_is_taken_whole(n_groups: int, count: int) -> None:
     assert len(np.unique(np.concatenate(places))) == min(n_groups, count)
 
 
+def scene_of(scan: Dataset, intensity_scale: float) -> Scene:
+    return Scene(torch.tensor(scan.probe, dtype=torch.complex64), intensity_scale)
+
+
 @pytest.mark.parametrize("gridsize", [1, 2])
 def test_a_network_that_draws_the_truth_is_perfect(gridsize: int, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = tiny_scan(30)
@@ -55,19 +60,19 @@ def test_a_network_that_draws_the_truth_is_perfect(gridsize: int, monkeypatch: p
     config = replace(TINY, gridsize=gridsize)
     plan = plan_training(config, N, scan.probe)
     batches = GroupBatches(scan, cover_positions(scan.scan_positions, gridsize, 6, 0), 2.0, torch.device("cpu"), 8)
-    trainer = Trainer(config, plan, scan.probe, 10.0, torch.device("cpu"))
+    trainer = Trainer(config, plan, scene_of(scan, 10.0), torch.device("cpu"))
     scale = plan.model.probe_scale * 2.0
 
-    def draw_the_truth(_: Trainer, batch: object, probe: torch.Tensor) -> Drawn:
+    def draw_the_truth(_: Trainer, batch: object, scene: Scene) -> Drawn:
         positions = batch.positions  # type: ignore[attr-defined]
         truth = extract_patches(object_ * np.float32(scale), positions.reshape(-1, 2), N)
         patches = torch.from_numpy(truth.reshape(*positions.shape[:2], N, N))
         model = replace(plan.model, object_big=False)
-        predicted = predict_amplitude(patches, batch.local_offsets, probe, model)  # type: ignore[attr-defined]
+        predicted = predict_amplitude(patches, batch.local_offsets, scene.probe, model)  # type: ignore[attr-defined]
         return Drawn(patches, predicted, patches.abs(), patches.angle())
 
     monkeypatch.setattr(Trainer, "inspect", draw_the_truth)
-    sample = FixedSample(batches, 158.0 * 31.0, on_test_scan=True)
+    sample = FixedSample(batches, scene_of(scan, 158.0 * 31.0), on_test_scan=True)
     owners = np.repeat(np.arange(len(sample.places)), [gridsize**2 * len(place) for place in sample.places])
     assert set(owners[sample.pairs[:, 0]]) == set(owners)
     np.testing.assert_array_equal(*owners[sample.pairs].T)
@@ -112,10 +117,10 @@ def test_without_a_test_scan_the_training_scan_is_measured() -> None:
 
 def test_the_heads_are_seen_before_they_become_one_number() -> None:
     job = prepare_training(
-        tiny_scan(), TINY, torch.device("cpu"), test_dataset=None, out=None, resume=False, start_from=None
+        [tiny_scan()], TINY, torch.device("cpu"), test_dataset=None, out=None, resume=False, start_from=None
     )
     batch = job.batches.batch(job.batches.all_groups())
-    drawn = job.trainer.inspect(batch, job.trainer.probe)
+    drawn = job.trainer.inspect(batch, job.trainer.scene)
     patches, alone = job.trainer.predict(batch)
     assert torch.equal(drawn.patches, patches)
     # This recipe predicts from one object that the patches share, which are near but not the same here.
@@ -127,7 +132,7 @@ def test_the_heads_are_seen_before_they_become_one_number() -> None:
 
 def test_a_trainer_that_went_back_does_the_same_again() -> None:
     job = prepare_training(
-        tiny_scan(), TINY, torch.device("cpu"), test_dataset=None, out=None, resume=False, start_from=None
+        [tiny_scan()], TINY, torch.device("cpu"), test_dataset=None, out=None, resume=False, start_from=None
     )
     batches = [job.batches.batch(part) for part in job.batches.slices(job.batches.all_groups())]
 

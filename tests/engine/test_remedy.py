@@ -31,7 +31,7 @@ from ptycho_engine.events import (
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.recipes import Plan
 from ptycho_engine.runs.run_folder import list_checkpoints
-from ptycho_engine.trainer import Step, Trainer
+from ptycho_engine.trainer import Scene, Step, Trainer
 from ptycho_engine.training import train
 from ptycho_engine.training_remedy import start_seed
 from tests.helpers.cancelled import until
@@ -89,11 +89,11 @@ def _run_away(monkeypatch: pytest.MonkeyPatch, *, above_rate: float, at: int, va
     """Let the step number ``at`` spoil a weight wherever the rate is not below ``above_rate`` of the recipe's."""
     step = Trainer.step
 
-    def spoiled(trainer: Trainer, batch: Batch) -> Step:
+    def spoiled(trainer: Trainer, batch: Batch, scene: Scene) -> Step:
         if trainer.rate_factor >= above_rate and trainer.clip.state()[1] == at:
             with torch.no_grad():
                 trainer.parameters[0].fill_(value)
-        return step(trainer, batch)
+        return step(trainer, batch, scene)
 
     monkeypatch.setattr(Trainer, "step", spoiled)
 
@@ -181,8 +181,8 @@ def test_a_divergence_goes_back_with_half_the_rate(
 def test_a_weight_that_is_not_finite_is_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     step = Trainer.step
 
-    def spoiled(trainer: Trainer, batch: Batch) -> Step:
-        result = step(trainer, batch)
+    def spoiled(trainer: Trainer, batch: Batch, scene: Scene) -> Step:
+        result = step(trainer, batch, scene)
         if trainer.rate_factor == 1.0 and trainer.clip.state()[1] == 6:
             with torch.no_grad():
                 trainer.parameters[0].view(-1)[0] = float("inf")

@@ -104,7 +104,7 @@ def test_other_settings_or_another_scan_are_refused(tmp_path: Path) -> None:
     until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 2)
     with pytest.raises(ConfigError, match="batch_size was 2 and is 5"):
         list(train(tiny_scan(), replace(CONFIG, batch_size=5), out=tmp_path, resume=True))
-    with pytest.raises(ConfigError, match="another scan"):
+    with pytest.raises(ConfigError, match="other scans"):
         list(train(tiny_scan(12, 9), CONFIG, test_dataset=tiny_scan(4, 1), out=tmp_path, resume=True))
     assert len(list_checkpoints(tmp_path)) == 1
 

@@ -31,7 +31,7 @@ from ptycho_engine.events import (
 )
 from ptycho_engine.formats.frames import ArrayFrames
 from ptycho_engine.runs.run_folder import list_checkpoints, read_run
-from ptycho_engine.trainer import Step, Trainer
+from ptycho_engine.trainer import Scene, Step, Trainer
 from ptycho_engine.training import train
 from tests.helpers.tiny_scan import tiny_scan
 
@@ -195,11 +195,11 @@ def _with_frame(dataset: Dataset, index: int, value: float) -> Dataset:
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoiled(trainer: Trainer, batch: Batch) -> Step:
+    def spoiled(trainer: Trainer, batch: Batch, scene: Scene) -> Step:
         if next(counter) == 2:
             with torch.no_grad():
                 trainer.parameters[0].fill_(float("nan"))
-        return step(trainer, batch)
+        return step(trainer, batch, scene)
 
     counter, step = iter(range(100)), Trainer.step
     monkeypatch.setattr(Trainer, "step", spoiled)

@@ -116,6 +116,22 @@ def test_the_training_panel_asks_for_what_is_filled_in(qtbot: QtBot, session: Se
     )
 
 
+def test_further_scans_are_ticked_and_kept_while_they_are_open(qtbot: QtBot, session: Session) -> None:
+    panel = TrainingPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    assert not panel.further.isEnabled()
+    for name in ("more", "most", "one"):
+        session.apply(events.DatasetOpened(make_dataset(name)))
+    assert panel.further.text() == "none"
+    panel.further.choose(["dataset:/nowhere/more.npz", "dataset:/nowhere/most.npz"])
+    assert panel.further.text() == "2 scans"
+    assert panel.request().further_dataset_ids == ("dataset:/nowhere/more.npz", "dataset:/nowhere/most.npz")
+    session.apply(app.DocumentChosen("dataset:/nowhere/more.npz"))
+    assert panel.request().further_dataset_ids == ("dataset:/nowhere/most.npz",)
+    assert panel.further.text() == "most"
+
+
 def test_the_training_panel_says_why_a_button_is_off(qtbot: QtBot, session: Session) -> None:
     panel = TrainingPanel(session)
     qtbot.addWidget(panel)
