@@ -84,6 +84,10 @@ def test_a_compatibility_mode_is_named(qtbot: QtBot) -> None:
     show_canvas(session, mode="2025-11")
     assert panel.warning.isVisible()
     assert "Compatibility mode 2025-11" in panel.warning.text()
+    assert "only the first patch" in panel.warning.text()
+    assert all(view.title.startswith("PtychoPINN 2025-11 · ") for view in panel.views)
+    show_canvas(session)
+    assert not any("PtychoPINN" in view.title for view in panel.views)
 
 
 def test_the_box_of_the_selected_frame_lies_at_its_position(qtbot: QtBot) -> None:
