@@ -72,6 +72,8 @@ def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None)
         description, member=member, known=_torch_objects(storages), persistent=storages.load, notes=notes
     )
     _refuse_bare_storages(value, member)
+    if notes is not None and any(kind == "BFloat16Storage" for kind, _ in storages.loaded.values()):
+        notes.append(f"{member} holds bfloat16 numbers, which are used as float32.")
     return value
 
 

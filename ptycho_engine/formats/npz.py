@@ -18,6 +18,8 @@ from ptycho_engine.formats.schema import ALIASES, role_of
 from ptycho_engine.formats.zip_members import Archive, ArrayMember, read_archive, read_array
 
 _SAMPLED_FRAMES = 4
+_MAX_SIDE_PX = 8192
+"""No detector has larger patterns, and one of these alone takes 256 MiB of memory."""
 _LARGE_COUNT = 256
 """Whole numbers up to this size may be rounded amplitudes; larger ones are counts."""
 
@@ -211,6 +213,12 @@ def _frames(reader: Reader, array: ArrayMember, n_positions: int) -> FrameStack:
         raise DatasetError(
             f"the patterns are {rows} x {columns} px, not square", "Crop them to a square.", file=reader.path
         )
+    if rows > _MAX_SIDE_PX:
+        raise DatasetError(
+            f"the patterns are {rows} px wide; at most {_MAX_SIDE_PX} px are read",
+            "Crop or bin them.",
+            file=reader.path,
+        )
     if n_scan != n_positions:
         raise DatasetError(
             f"there are {n_scan} patterns but {n_positions} positions",
@@ -257,7 +265,8 @@ def _measurement(
     said = _said_measurement(metadata)
     if said is not None:
         return said
-    sample = frames.read(slice(0, _SAMPLED_FRAMES))
+    # Of large patterns one is enough, and four would be slow to read.
+    sample = frames.read(slice(0, _SAMPLED_FRAMES if frames.shape[1] <= _MAX_SIDE_PX // 8 else 1))
     top = float(sample.max())
     if top >= _LARGE_COUNT and bool(np.all(sample == np.rint(sample))):
         notes.append(f"{array.key} holds whole numbers up to {top:g}: taken as counts, not amplitudes.")
