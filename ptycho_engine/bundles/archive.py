@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -89,6 +89,14 @@ class Archive:
             pieces.append(block)
         return b"".join(pieces)
 
+    def head(self, name: str, n_bytes: int) -> bytes:
+        """Return the first bytes of a member."""
+        blocks = self._blocks(name, None)
+        try:
+            return next(blocks, b"")[:n_bytes]
+        finally:
+            blocks.close()
+
     def digest(self) -> tuple[MemberInfo, ...]:
         """Return name, size and SHA-256 of every member, in the order of the archive."""
         members = []
@@ -109,7 +117,7 @@ class Archive:
         if claimed > 4 * self.limits.ratio_free_bytes and claimed > self.limits.ratio * there:
             self._fail(f"would inflate {there} bytes to {claimed}")
 
-    def _blocks(self, name: str, most: int | None) -> Iterator[bytes]:
+    def _blocks(self, name: str, most: int | None) -> Generator[bytes, None, None]:
         if name not in self._known:
             self._fail(f"has no member {shown(name)}")
         info = self._zip.getinfo(name)
