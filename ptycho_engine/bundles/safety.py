@@ -105,7 +105,12 @@ def _in_a_row(data: bytes, where: str) -> Iterator[PickleTrace]:
     """Yield one trace for each pickle: older torch files hold several, one behind the other."""
     names = frozenset(PLAIN_OBJECTS) | TORCH_NAMES
     for number in range(1, _MOST_IN_A_ROW + 1):
-        trace = trace_pickle(data, member=where if number == 1 else f"{where} (pickle {number})", names=names)
+        trace = trace_pickle(
+            data,
+            member=where if number == 1 else f"{where} (pickle {number})",
+            names=names,
+            outside_data=where.endswith("data.pkl"),
+        )
         yield trace
         data = data[trace.end :]
         if trace.problem or data[:1] != b"\x80":

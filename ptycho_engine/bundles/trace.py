@@ -58,6 +58,8 @@ class PickleTrace:
     """The first 200 calls of what is not known."""
     listing: tuple[str, ...]
     """Byte, instruction and argument of the first instructions, one line each."""
+    odd: tuple[str, ...]
+    """Instructions that the closed reader refuses, whatever they are used for."""
     problem: str
     """Why it could not be followed to its end, else empty."""
     end: int
@@ -65,8 +67,8 @@ class PickleTrace:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it names nothing unknown, calls nothing unknown, and could be followed to its end."""
-        return not self.problem and not self.would_run and all(each.known for each in self.globals)
+        """Whether it names, calls and uses nothing unknown, and could be followed to its end."""
+        return not (self.problem or self.would_run or self.odd) and all(each.known for each in self.globals)
 
 
 def trace_pickle(
@@ -75,6 +77,7 @@ def trace_pickle(
     member: str,
     names: Set[tuple[str, str]] = frozenset(PLAIN_OBJECTS),
     n_listed: int = 2000,
+    outside_data: bool = False,
 ) -> PickleTrace:
     """Return what a pickle names and would run. Nothing of it is imported, called or built.
 
@@ -88,8 +91,11 @@ def trace_pickle(
         What the closed reader knows, by module and name.
     n_listed
         Instructions that are listed.
+    outside_data
+        Whether it may refer to data beside the pickle, as the description of a torch file does.
     """
     tracer = _Tracer(data, member, names, n_listed)
+    usual = {"PERSID", "BINPERSID"} if outside_data else set()
     problem = ""
     try:
         tracer.execute()
@@ -109,6 +115,7 @@ def trace_pickle(
         found,
         tuple(tracer.calls),
         tuple(tracer.listing),
+        tuple(sorted(tracer.odd - usual)),
         problem,
         tracer.reader.position,
     )
@@ -129,6 +136,7 @@ class _Tracer(Machine):
         self.n_calls: dict[str, int] = {}
         self.calls: list[WouldRun] = []
         self.listing: list[str] = []
+        self.odd: set[str] = set()
 
     def step(self, code: bytes) -> None:
         """Follow one instruction and list it."""
@@ -146,6 +154,7 @@ class _Tracer(Machine):
 
     def refuse_opcode(self, code: bytes) -> None:
         """Note what the instruction would do."""
+        self.odd.add(REFUSED_OPCODES[code])
         if code == b"i":
             self._name(self.reader.line(), self.reader.line())
             target = self.stack.pop()

@@ -51,6 +51,8 @@ def _trace_lines(trace: PickleTrace) -> list[str]:
         lines.append(f"    names {named.name} (byte {named.offset}, {named.n_calls} calls): {kind}")
     for call in trace.would_run:
         lines.append(f"    would run {call.name}{call.arguments} (byte {call.offset})")
+    if trace.odd:
+        lines.append(f"    uses {', '.join(trace.odd)}, which no genuine file needs")
     if trace.problem:
         lines.append(f"    {trace.problem}")
     if not trace.is_plain:

@@ -95,6 +95,13 @@ class Reader:
         array = self.find(role)
         if array is not None:
             return array
+        for member, reason in self.archive.others:
+            if member.name.removesuffix(".npy") in ALIASES[role]:
+                raise DatasetError(
+                    f"{member.name.removesuffix('.npy')} cannot be used ({reason})",
+                    "Store it as a plain numeric array.",
+                    file=self.path,
+                )
         keys = " or ".join(ALIASES[role])
         there = ", ".join(found.key for found in self.archive.arrays[:12])
         missing = f"there is no {keys} in the file, only {there}"
