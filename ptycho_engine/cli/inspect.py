@@ -8,6 +8,7 @@ from ptycho_engine.artefacts.strict_json import plain
 from ptycho_engine.cli.console import Console
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.safety_text import tell_safety
+from ptycho_engine.cli.value_text import value_text
 from ptycho_engine.errors import EngineError
 from ptycho_engine.inspection import Inspection, inspect_file
 
@@ -67,23 +68,11 @@ def _text(file: str, found: Inspection) -> str:
             lines.append(f"  {key}:")
             lines += [f"    {_row(row)}" for row in value]
         else:
-            lines.append(f"  {key}: {_value(value)}")
+            lines.append(f"  {key}: {value_text(value)}")
     for diagnosis in found.diagnoses:
         lines.append(f"  {diagnosis.severity} [{diagnosis.id}] {diagnosis.message} {diagnosis.hint}".rstrip())
     return "\n".join(lines)
 
 
 def _row(row: dict[str, Any]) -> str:
-    return "  ".join(f"{key}={_value(value)}" for key, value in row.items())
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.7g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ("x" if all(isinstance(item, int) for item in value) else ", ").join(_value(item) for item in value)
-    return str(value)
+    return "  ".join(f"{key}={value_text(value)}" for key, value in row.items())
