@@ -103,9 +103,12 @@ def _describe_frames(dataset: Dataset) -> dict[str, float | int]:
     totals, greatest = [], 0.0
     for first in range(0, dataset.n_scan, _BLOCK):
         block = dataset.diffraction(slice(first, min(first + _BLOCK, dataset.n_scan)))
+        block = block[np.isfinite(block.reshape(len(block), -1)).all(axis=1)]
         totals.append(np.square(block, dtype=np.float64).sum(axis=(1, 2)))
         greatest = max(greatest, float(block.max(initial=0.0)))
     total = np.concatenate(totals)
+    if total.size == 0:
+        return {"n_not_finite": dataset.n_scan}
     mean = float(total.mean())
     return {
         "max_amplitude": greatest,
@@ -113,6 +116,7 @@ def _describe_frames(dataset: Dataset) -> dict[str, float | int]:
         "total_min": float(total.min()),
         "total_max": float(total.max()),
         "n_empty": int(np.count_nonzero(total == 0)),
+        "n_not_finite": dataset.n_scan - len(total),
         "input_scale": (dataset.n / 2) / math.sqrt(mean) if mean > 0 else 1.0,
     }
 
@@ -137,7 +141,8 @@ def describe_layers(state: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
     """Return name, shape, dtype and figures of each tensor."""
     rows = []
     for name, tensor in state.items():
-        values = np.asarray(tensor, np.float64)
+        # Of complex numbers the magnitude is described.
+        values = np.asarray(np.abs(tensor) if tensor.dtype.kind == "c" else tensor, np.float64)
         finite = values[np.isfinite(values)]
         rows.append(
             {

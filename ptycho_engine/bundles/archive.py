@@ -156,6 +156,8 @@ class Archive:
     def _local_flags(self, info: zipfile.ZipInfo) -> int:
         # The directory at the end of the archive and the header before the member may disagree; readers differ in
         # which they believe.
+        if info.header_offset < 0:
+            self._fail(f"has a member {shown(info.filename)} without a header")
         self.source.seek(info.header_offset)
         raw = self.source.read(_LOCAL_HEADER.size)
         if len(raw) != _LOCAL_HEADER.size or raw[:4] != b"PK\x03\x04":

@@ -170,9 +170,10 @@ class Reader:
                 "Crop or pad one of them: both must have the same side.",
                 file=self.path,
             )
-        if not np.isfinite(values).all():
+        probe = frozen_array(values, np.complex64)
+        if not np.isfinite(probe).all():
             raise DatasetError(f"{array.key} has values that are not finite", "Write a valid probe.", file=self.path)
-        return frozen_array(values, np.complex64)
+        return probe
 
     def object(self) -> ComplexArray | None:
         """Return the object, (H, W) complex64, or ``None`` with a note if there is no usable one."""
@@ -188,13 +189,14 @@ class Reader:
         if values.ndim != 2:
             self.notes.append(f"{array.key} of shape {array.shape} is not used: an object has two axes.")
             return None
-        if not np.isfinite(values).all():
+        object_ = frozen_array(values, np.complex64)
+        if not np.isfinite(object_).all():
             self.notes.append(f"{array.key} is not used: it has values that are not finite.")
             return None
         if np.all(values == 1):
             self.notes.append(f"{array.key} is one everywhere: taken as no object.")
             return None
-        return frozen_array(values, np.complex64)
+        return object_
 
 
 def _frames(reader: Reader, array: ArrayMember, n_positions: int) -> FrameStack:

@@ -14,6 +14,7 @@ from ptycho_engine.errors import DatasetError, OutputError
 from ptycho_engine.formats import read_dataset, read_experiment, write_dataset, zip_members
 from ptycho_engine.formats.npz_writer import NpzWriter
 from ptycho_engine.formats.zip_members import NotAnArray, parse_npy_header
+from ptycho_engine.inspection import inspect_file
 
 N = 8
 
@@ -377,3 +378,21 @@ def test_patterns_wider_than_any_detector_are_refused_before_one_is_read(tmp_pat
     np.savez_compressed(path, **(arrays | {"diff3d": np.zeros((1, side, side), np.int8)}))
     with pytest.raises(DatasetError, match="8200 px wide; at most 8192"):
         read_dataset(path)
+
+
+def test_numbers_too_large_for_single_precision_are_not_finite(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="not finite"):
+        read_dataset(saved(tmp_path / "p.npz", scan(probeGuess=np.full((N, N), 1e300 + 0j))))
+    dataset = read_dataset(saved(tmp_path / "o.npz", scan(objectGuess=np.full((64, 70), 1e300 + 0j))))
+    assert dataset.object_ is None
+    assert "not finite" in dataset.notes[-1]
+    large = np.full((5, N, N), 1e300)
+    for order in (large, np.asfortranarray(large)):
+        assert np.isinf(read_dataset(saved(tmp_path / "d.npz", scan(diff3d=order))).diffraction(slice(0, 1))).all()
+
+
+def test_patterns_that_are_not_finite_are_counted_not_averaged(tmp_path: Path) -> None:
+    patterns = np.ones((5, N, N), np.float32)
+    patterns[1, 0, 0], patterns[4] = np.nan, 0
+    found = inspect_file(saved(tmp_path / "s.npz", scan(diff3d=patterns)), frames=True).summary["frames"]
+    assert (found["n_not_finite"], found["n_empty"], found["total_max"]) == (1, 1, 64.0)

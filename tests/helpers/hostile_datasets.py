@@ -114,7 +114,9 @@ def _bzip2(folder: Path) -> Path:
     return path
 
 
-def _reconstruction(**changes: Any) -> Callable[[Path], Path]:
+def reconstruction(**changes: Any) -> Callable[[Path], Path]:
+    """Return the maker of a reconstruction with changed arrays."""
+
     def make(folder: Path) -> Path:
         values: dict[str, Any] = {
             "canvas": np.zeros((4, 4), np.complex64), "weight": np.zeros((4, 4), np.float32),
@@ -150,7 +152,7 @@ def would_run() -> dict[str, Kind]:
         ),
         "a reconstruction that is a call": (
             "no numbers|objects",
-            _reconstruction(canvas=np.array([{"a": 1}, None], dtype=object)),
+            reconstruction(canvas=np.array([{"a": 1}, None], dtype=object)),
         ),
     }
 
@@ -173,7 +175,7 @@ def asks_too_much() -> dict[str, Kind]:
             scan(_metadata=np.array('{"physics_parameters": {"nphotons": 1' + "0" * 400 + "}}")),
         ),
         "metadata that are a bomb": (OPENS, with_array("_metadata", _objects(pickle.dumps([[0] * 9] * 9, 4) * 9000))),
-        "a reconstruction of 141 MB in 140 kB": ("would inflate", bomb(_reconstruction(), "refined_probe")),
+        "a reconstruction of 141 MB in 140 kB": ("would inflate", bomb(reconstruction(), "refined_probe")),
     }
 
 
@@ -201,6 +203,6 @@ def contradicts_itself() -> dict[str, Kind]:
         "an encrypted array": ("encrypted", _changed(_flag_encrypted)),
         "a scan cut off": ("cut off|damaged", _changed(lambda data: data[: len(data) // 2])),
         "a scan with zeros at its end": ("damaged|cut off|not a scan", _changed(lambda data: data[:-40] + bytes(40))),
-        "a reconstruction of an unknown scale": ("scale is 'none of them'", _reconstruction(scale="none of them")),
-        "a reconstruction of two shapes": ("must have shape", _reconstruction(weight=np.zeros((3, 3), np.float32))),
+        "a reconstruction of an unknown scale": ("scale is 'none of them'", reconstruction(scale="none of them")),
+        "a reconstruction of two shapes": ("must have shape", reconstruction(weight=np.zeros((3, 3), np.float32))),
     }
