@@ -179,6 +179,12 @@ class ModelConfig(Config):
     cbam_encoder: bool = option(True, "Attention after each encoder block", advanced=True)
     batch_norm: bool = option(False, "Batch normalisation in encoder and phase decoder", advanced=True)
     probe_mask: bool = option(False, "Multiply the exit wave by a soft disk of diameter N/2", advanced=True)
+    output: str = option(
+        "amp_phase",
+        "What the two heads draw: amplitude and phase, or real and imaginary part",
+        choices=("amp_phase", "real_imag"),
+        advanced=True,
+    )
     input_transform: str = option(
         "none",
         "What is done to the normalised input before the first layer",

@@ -114,6 +114,7 @@ def _settings(state: Mapping[str, NDArray[Any]], records: Records, notes: list[s
             "merge_weights": "probe" if records.model("training_patch_weighting", "", "") == "probe" else "central",
             "cbam_encoder": attention if shapes else bool(records.model("cbam_encoder", "", True)),
             "batch_norm": f"{_PREFIX}encoder.blocks.0.bn1.running_mean" in state,
+            "output": _output(records),
             "probe_mask": bool(records.model("probe_mask", "probe.mask", False)),
         }
     )
@@ -155,6 +156,11 @@ def _activation(records: Records, notes: list[str]) -> str:
     return "silu"
 
 
+def _output(records: Records) -> str:
+    # The flat table does not say; "generator_output_mode" there is of other architectures.
+    return "real_imag" if records.model("cnn_output_mode", "", "amp_phase") == "real_imag" else "amp_phase"
+
+
 def _architecture(state: Mapping[str, NDArray[Any]], records: Records) -> str:
     """Return the name of the architecture; what differs from ``cnn`` has a name that no network is registered for."""
     said = str(records.model("architecture", "architecture", "cnn"))
@@ -166,8 +172,6 @@ def _architecture(state: Mapping[str, NDArray[Any]], records: Records) -> str:
         return "cnn_shared_decoder"
     if f"{_PREFIX}bottleneck_cbam.ChannelGate.mlp.1.weight" in state:
         return "cnn_cbam_bottleneck"
-    if records.model("cnn_output_mode", "", "amp_phase") == "real_imag":
-        return "cnn_real_imag"
     return "cnn" if _heads_are_current(state) else "cnn_older_heads"
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ptycho_engine.bundles.layout import (
 )
 from ptycho_engine.bundles.torch_file import read_torch_file
 from ptycho_engine.bundles.unpickle import read_plain
+from ptycho_engine.bundles.upstream_records import metadata_of, params_of
 from ptycho_engine.bundles.wrong_files import require_bundle_file, require_bundle_members
 from ptycho_engine.documents import Bundle
 from ptycho_engine.errors import BundleError
@@ -77,7 +79,7 @@ def _read(archive: Archive, path: Path) -> Bundle:
     era, model = identify(state, Records(params, metadata), None if own is None else own["model"], notes)
     n_photons = _number(own, "n_photons") if own is not None else _number(params, "nphotons")
     scale, origin = _intensity_scale(params, own, n_photons, model.n)
-    return Bundle(
+    bundle = Bundle(
         name=path.parent.name if path.name == FILE_NAME and path.parent.name else path.name.removesuffix(".zip"),
         path=path,
         era=era,
@@ -89,11 +91,21 @@ def _read(archive: Archive, path: Path) -> Bundle:
         n_photons=n_photons,
         params=params,
         training=_training(metadata, own),
-        provenance=_provenance(params, metadata, own, model.architecture),
+        provenance=_provenance(params, own),
         history=None if own is None else history_from(own),
         members=archive.digest(),
         notes=tuple(notes),
     )
+    return _with_records(bundle, metadata)
+
+
+def _with_records(bundle: Bundle, metadata: Mapping[str, Any]) -> Bundle:
+    """Keep the records whole where they say more than the bundle: saved again, it says what it said before."""
+    own_words = metadata_of(bundle, params_of(bundle))
+    if all(own_words.get(key) == value for key, value in metadata.items()):
+        return bundle
+    kept = {key: dict(value) for key, value in metadata.items()}
+    return replace(bundle, provenance={**bundle.provenance, "upstream_records": kept})
 
 
 def _manifest(archive: Archive, notes: list[str]) -> tuple[str, ...]:
@@ -196,25 +208,15 @@ def _training(metadata: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any] 
     return dict(metadata.get("training_config", {}))
 
 
-def _provenance(
-    params: Mapping[str, Any],
-    metadata: Mapping[str, Mapping[str, Any]],
-    own: Mapping[str, Any] | None,
-    architecture: str,
-) -> dict[str, Any]:
+def _provenance(params: Mapping[str, Any], own: Mapping[str, Any] | None) -> dict[str, Any]:
     if own is not None:
         stored = own.get("provenance")
         provenance: dict[str, Any] = {"written_by": f"Ptychoscope {own.get('version')}"}
-        provenance |= stored if isinstance(stored, dict) else {}
-    else:
-        named = {
-            "written_by": f"PtychoPINN {params.get('_version', '')}".strip(),
-            "train_data": params.get("train_data_file_path"),
-            "test_data": params.get("test_data_file_path"),
-            "output_folder": params.get("output_prefix"),
-        }
-        provenance = {key: str(value) for key, value in named.items() if value}
-    if metadata and (own is None or architecture.startswith("cnn_")):
-        # Kept whole, so that a bundle that is saved again says what it said before.
-        provenance["upstream_records"] = {key: dict(value) for key, value in metadata.items()}
-    return provenance
+        return provenance | (stored if isinstance(stored, dict) else {})
+    named = {
+        "written_by": f"PtychoPINN {params.get('_version', '')}".strip(),
+        "train_data": params.get("train_data_file_path"),
+        "test_data": params.get("test_data_file_path"),
+        "output_folder": params.get("output_prefix"),
+    }
+    return {key: str(value) for key, value in named.items() if value}

@@ -78,6 +78,7 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
         "C_forward": model.channels,
         "n_filters_scale": model.n_filters_scale,
         "amp_activation": model.amp_activation,
+        "cnn_output_mode": model.output,
         "batch_norm": model.batch_norm,
         "probe_mask": model.probe_mask,
         "cbam_encoder": model.cbam_encoder,
@@ -121,7 +122,7 @@ def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, A
 
 
 def _kind(key: str, value: Any) -> Any:
-    if key in _FLOATS and value is not None:
+    if key in _FLOATS and isinstance(value, (int, float)):
         return float(value)
     if hasattr(value, "item"):
         return value.item()

@@ -15,7 +15,10 @@ from ptycho_engine.models.starts import draw_open_he
 _START_GAIN = 0.02
 """Share of the usual weights in the last layers at a transparent start: small, but gradients live."""
 _HIGHEST_SIGMOID = 0.95
-"""Above this the sigmoid saturates; a start nearer to 1 would hardly learn."""
+"""Above this sigmoid and tanh saturate; a start nearer to 1 would hardly learn."""
+_REAL_OFFSET = 0.2
+"""The real part lies between -0.8 and 1.2, the imaginary part within 1.2 of zero."""
+_IMAGINARY_BOUND = 1.2
 
 
 class Head(nn.Module):
@@ -66,36 +69,43 @@ class Head(nn.Module):
 
 
 class AmplitudeHead(Head):
-    """The amplitude: SiLU, or a sigmoid where the configuration says so."""
+    """The amplitude (SiLU, or a sigmoid where the configuration says so), or the real part (tanh + 0.2)."""
 
     def __init__(self, model: ModelConfig) -> None:
         # Upstream never normalises the amplitude decoder.
         super().__init__(model, batch_norm=False)
+        self.is_real_part = model.output == "real_imag"
         self.bounded = model.amp_activation == "sigmoid"
 
     def activate(self, values: Tensor) -> Tensor:
-        """Return the amplitude of the centre."""
+        """Return the amplitude, or the real part, of the centre."""
+        if self.is_real_part:
+            return torch.tanh(values) + _REAL_OFFSET
         return torch.sigmoid(values) if self.bounded else functional.silu(values)
 
     def start_transparent(self, amplitude: float) -> None:
         """Start at this amplitude everywhere."""
-        border = inverse_silu(amplitude)
-        if not self.bounded:
+        if self.is_real_part:
+            reachable = min(amplitude, _HIGHEST_SIGMOID + _REAL_OFFSET)
+            self.start_at(math.atanh(reachable - _REAL_OFFSET), inverse_silu(reachable))
+        elif self.bounded:
+            reachable = min(amplitude, _HIGHEST_SIGMOID)
+            self.start_at(math.log(reachable / (1.0 - reachable)), inverse_silu(reachable))
+        else:
+            border = inverse_silu(amplitude)
             self.start_at(border, border)
-            return
-        reachable = min(amplitude, _HIGHEST_SIGMOID)
-        self.start_at(math.log(reachable / (1.0 - reachable)), inverse_silu(reachable))
 
 
 class PhaseHead(Head):
-    """The phase: pi tanh in the centre, SiLU in the border."""
+    """The phase (pi tanh in the centre, SiLU in the border), or the imaginary part (1.2 tanh, SiLU in the border)."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__(model, batch_norm=model.batch_norm)
+        self.bound = _IMAGINARY_BOUND if model.output == "real_imag" else math.pi
 
     def activate(self, values: Tensor) -> Tensor:
-        """Return the phase of the centre [rad]."""
-        return math.pi * torch.tanh(values)
+        """Return the phase [rad], or the imaginary part, of the centre."""
+        return self.bound * torch.tanh(values)
 
 
 class AmplitudeDecoder(Ascent):
@@ -139,7 +149,7 @@ class Cnn(PatchModule):
         self.decoder_phase = PhaseDecoder(model)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return amplitude and phase of ``images``, all ``(B, channels, N, N)``."""
+        """Return amplitude and phase, or real and imaginary part, of ``images``, all ``(B, channels, N, N)``."""
         bottleneck = self.encoder(images)
         return self.decoder_amp(bottleneck), self.decoder_phase(bottleneck)
 

@@ -10,7 +10,8 @@ from ptycho_engine.models.blocks import channel_count
 class PatchModule(nn.Module):
     """The trained part of a network.
 
-    ``forward`` takes ``(B, channels, N, N)`` and returns amplitude and phase, both ``(B, channels, N, N)``.
+    ``forward`` takes ``(B, channels, N, N)`` and returns two quantities of the same shape: amplitude and phase, or real
+    and imaginary part, as ``ModelConfig.output`` says.
     """
 
     def start_transparent(self, amplitude: float) -> None:
@@ -81,8 +82,11 @@ class PatchNetwork(nn.Module):
         """
         batch, members, height, width = images.shape
         inputs = images if members == self.channels else images.reshape(-1, self.channels, height, width)
-        amplitude, phase = self.model.autoencoder(inputs)
+        first, second = self.model.autoencoder(inputs)
         # In 32 bits whatever the network computed in: complex numbers of half precision hardly exist.
-        amplitude, phase = amplitude.float(), phase.float()
-        patches = torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))
+        first, second = first.float(), second.float()
+        if self.config.output == "real_imag":
+            patches = torch.complex(first, second)
+        else:
+            patches = torch.complex(first * torch.cos(second), first * torch.sin(second))
         return patches.reshape(batch, members, height, width)

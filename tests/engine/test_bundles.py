@@ -160,9 +160,6 @@ def test_reference_bundles_are_described(golden_dir: Path) -> None:
     assert first.training["learning_rate"] == 3e-4
     assert len(first.members) == 6
     assert read_bundle(golden_dir / "gs2").model == ModelConfig()
-    real_imaginary = read_bundle(golden_dir / "ci_rect_realimag_gs2_untrained" / "wts.h5.zip")
-    with pytest.raises(BundleError, match="cnn_real_imag"):
-        build_model(real_imaginary)
     november = read_bundle(golden_dir / "era_nov2025_gs2_untrained" / "wts.h5.zip")
     assert (november.era, november.model.probe_scale, november.n_photons) == ("2025-11", 1.0, 1e5)
     assert "does not follow from n_photons" in november.intensity_scale_origin
