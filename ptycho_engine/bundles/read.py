@@ -71,18 +71,20 @@ def read_bundle(path: str | Path) -> Bundle:
 
 def _read(archive: Archive, path: Path) -> Bundle:
     notes: list[str] = []
-    models = _manifest(archive, notes)
+    manifest, models = _manifest(archive, notes)
     state = _state(archive, models, notes)
     params = _params(archive, models, notes)
     metadata = _metadata(archive, notes)
     own = read_own_member(archive.read(OWN)) if OWN in archive.names else None
-    era, model = identify(state, Records(params, metadata), None if own is None else own["model"], notes)
+    refactored = "backend" in manifest or "artifact_schema_version" in manifest or "model_spec" in metadata
+    identity = identify(state, Records(params, metadata, refactored), own, notes)
+    model = identity.model
     n_photons = _number(own, "n_photons") if own is not None else _number(params, "nphotons")
     scale, origin = _intensity_scale(params, own, n_photons, model.n)
     bundle = Bundle(
         name=path.parent.name if path.name == FILE_NAME and path.parent.name else path.name.removesuffix(".zip"),
         path=path,
-        era=era,
+        era=identity.era,
         model=model,
         state=state,
         intensity_scale=scale,
@@ -95,41 +97,57 @@ def _read(archive: Archive, path: Path) -> Bundle:
         history=None if own is None else history_from(own),
         members=archive.digest(),
         notes=tuple(notes),
+        assumed=identity.assumed,
     )
     return _with_records(bundle, metadata)
 
 
 def _with_records(bundle: Bundle, metadata: Mapping[str, Any]) -> Bundle:
     """Keep the records whole where they say more than the bundle: saved again, it says what it said before."""
-    own_words = metadata_of(bundle, params_of(bundle))
+    own_words = metadata_of(bundle, params_of(bundle)) if metadata else {}
     if all(own_words.get(key) == value for key, value in metadata.items()):
         return bundle
     kept = {key: dict(value) for key, value in metadata.items()}
     return replace(bundle, provenance={**bundle.provenance, "upstream_records": kept})
 
 
-def _manifest(archive: Archive, notes: list[str]) -> tuple[str, ...]:
+def _manifest(archive: Archive, notes: list[str]) -> tuple[dict[Any, Any], tuple[str, ...]]:
+    """Return the manifest, and the names of the models in it, that with the weights first."""
     manifest = read_plain(archive.read(MANIFEST, _SMALL), member=MANIFEST, notes=notes)
     models = manifest.get("models") if isinstance(manifest, dict) else None
-    if not isinstance(models, list) or not 1 <= len(models) <= 16:
+    if not isinstance(manifest, dict) or not isinstance(models, list) or not 1 <= len(models) <= 16:
         raise BundleError(f"{MANIFEST} does not list the models of the bundle", _ASK)
     for name in models:
         plain = isinstance(name, str) and 1 <= len(name) <= 64 and name.isascii() and name not in (".", "..")
         if not plain or not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
             raise BundleError(f"{MANIFEST} lists a model of the name {shown(str(name))}", _ASK)
-    return tuple(sorted(models, key=lambda name: (name != MODEL, models.index(name))))
+    return manifest, tuple(sorted(models, key=lambda name: (name != MODEL, models.index(name))))
 
 
 def _state(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict[str, NDArray[Any]]:
-    """Return the tensors of the first model that holds any; the others are stand-ins without weights."""
+    """Return the tensors of the first model that holds any; the others are stand-ins or hold parts of it again."""
+    state: dict[str, NDArray[Any]] = {}
     for model in models:
         member = f"{model}/{WEIGHTS}"
         if member not in archive.names:
             raise BundleError(f"the bundle has no member {shown(member)}", _ASK)
         content = read_torch_file(archive.read(member), member=member, notes=notes)
-        if isinstance(content, dict) and any(isinstance(value, np.ndarray) for value in content.values()):
-            return _tensors(content, member, notes)
-    raise BundleError("the bundle holds no weights", "It was not saved completely; ask for it again.")
+        if not isinstance(content, dict) or not any(isinstance(value, np.ndarray) for value in content.values()):
+            continue
+        if not state:
+            state = _tensors(content, member, notes)
+        elif not all(_is_again(state, name, value) for name, value in content.items()):
+            notes.append(f"{shown(member)} holds tensors of its own; those of {MODEL} are used, as PtychoPINN does.")
+    if not state:
+        raise BundleError("the bundle holds no weights", "It was not saved completely; ask for it again.")
+    return state
+
+
+def _is_again(state: Mapping[str, NDArray[Any]], name: Any, value: Any) -> bool:
+    if not isinstance(value, np.ndarray):
+        return True
+    held = state.get(str(name), state.get(f"model.autoencoder.{name}"))
+    return held is not None and np.array_equal(held, value)
 
 
 def _tensors(content: Mapping[Any, Any], member: str, notes: list[str]) -> dict[str, NDArray[Any]]:

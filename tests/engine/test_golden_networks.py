@@ -45,6 +45,13 @@ def test_patches_are_upstreams(golden_dir: Path, case: str, network: PatchNetwor
         assert _error(phase, golden["phase"]) <= 1e-5
 
 
+def test_patches_of_november_are_upstreams(golden_dir: Path) -> None:
+    folder = golden_dir / "era_nov2025_gs2_untrained"
+    network = build_model(read_bundle(folder / "wts.h5.zip"))
+    with np.load(folder / "nov_model_io.npz") as golden, torch.inference_mode():
+        assert _error(network(torch.from_numpy(golden["images"])), golden["patches"]) <= 1e-5
+
+
 def test_real_and_imaginary_parts_are_upstreams(golden_dir: Path) -> None:
     folder = golden_dir / "ci_rect_realimag_gs2_untrained"
     bundle = read_bundle(folder / "wts.h5.zip")
