@@ -75,7 +75,7 @@ def _read(archive: Archive, path: Path) -> Bundle:
     state = _state(archive, models, notes)
     params = _params(archive, models, notes)
     metadata = _metadata(archive, notes)
-    own = read_own_member(archive.read(OWN)) if OWN in archive.names else None
+    own = read_own_member(archive.read_hashed(OWN)) if OWN in archive.names else None
     refactored = "backend" in manifest or "artifact_schema_version" in manifest or "model_spec" in metadata
     identity = identify(state, Records(params, metadata, refactored), own, notes)
     model = identity.model
@@ -113,7 +113,7 @@ def _with_records(bundle: Bundle, metadata: Mapping[str, Any]) -> Bundle:
 
 def _manifest(archive: Archive, notes: list[str]) -> tuple[dict[Any, Any], tuple[str, ...]]:
     """Return the manifest, and the names of the models in it, that with the weights first."""
-    manifest = read_plain(archive.read(MANIFEST, _SMALL), member=MANIFEST, notes=notes)
+    manifest = read_plain(archive.read_hashed(MANIFEST, _SMALL), member=MANIFEST, notes=notes)
     models = manifest.get("models") if isinstance(manifest, dict) else None
     if not isinstance(manifest, dict) or not isinstance(models, list) or not 1 <= len(models) <= 16:
         raise BundleError(f"{MANIFEST} does not list the models of the bundle", _ASK)
@@ -131,7 +131,7 @@ def _state(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict[
         member = f"{model}/{WEIGHTS}"
         if member not in archive.names:
             raise BundleError(f"the bundle has no member {shown(member)}", _ASK)
-        content = read_torch_file(archive.read(member), member=member, notes=notes)
+        content = read_torch_file(archive.read_hashed(member), member=member, notes=notes)
         if not isinstance(content, dict) or not any(isinstance(value, np.ndarray) for value in content.values()):
             continue
         if not state:
@@ -167,11 +167,16 @@ def _tensors(content: Mapping[Any, Any], member: str, notes: list[str]) -> dict[
 
 def _params(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict[str, Any]:
     tables: list[dict[str, Any]] = []
+    known: dict[bytes, object] = {}
     for model in models:
         member = f"{model}/{PARAMS}"
         if member not in archive.names:
             raise BundleError(f"the bundle has no member {shown(member)}", _ASK)
-        table = read_plain(archive.read(member, _SMALL), member=member, notes=notes)
+        data = archive.read_hashed(member, _SMALL)
+        if data not in known:
+            # Usually the same for all models.
+            known[data] = read_plain(data, member=member, notes=notes)
+        table = known[data]
         if not isinstance(table, dict) or not all(isinstance(key, str) for key in table):
             raise BundleError(f"{member} is not a table of parameters", _ASK)
         tables.append(table)
@@ -183,7 +188,7 @@ def _params(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict
 def _metadata(archive: Archive, notes: list[str]) -> dict[str, dict[str, Any]]:
     if METADATA not in archive.names:
         return {}
-    content = read_torch_file(archive.read(METADATA, _SMALL), member=METADATA, notes=notes)
+    content = read_torch_file(archive.read_hashed(METADATA, _SMALL), member=METADATA, notes=notes)
     if not isinstance(content, dict):
         raise BundleError(f"{METADATA} is not a table", _ASK)
     return {key: value for key, value in content.items() if isinstance(value, dict)}

@@ -100,24 +100,28 @@ class _Machine:
             self.fail(f"cannot be read at byte {self.offset}{detail}")
 
     def _execute(self) -> object:
-        n_done = 0
+        n_done, most = 0, self.limits.opcodes
+        reader, push = self.reader, self.stack.append
+        handlers: dict[str, Callable[[Any], None]] = {}
         while True:
             n_done += 1
-            if n_done > self.limits.opcodes:
-                self.fail(f"has more than {self.limits.opcodes} instructions")
-            self.offset = self.reader.position
-            code = self.reader.take(1)
+            if n_done > most:
+                self.fail(f"has more than {most} instructions")
+            self.offset = reader.position
+            code = reader.take(1)
             if code == b".":
                 return self.pop()
             if code in REFUSED_OPCODES:
                 self._refuse_opcode(code)
                 continue
             name, read = OPCODES[code]
-            argument = read(self.reader)
+            argument = read(reader)
             if name == "push":
-                self.stack.append(argument)
-            else:
-                getattr(self, f"do_{name}")(argument)
+                push(argument)
+                continue
+            if name not in handlers:
+                handlers[name] = getattr(self, f"do_{name}")
+            handlers[name](argument)
 
     def fail(self, problem: str) -> NoReturn:
         raise BundleError(
