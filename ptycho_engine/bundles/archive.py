@@ -50,10 +50,15 @@ class Archive:
         What it is called in messages.
     limits
         How much it may ask for.
+    data
+        The content of the file, where it is in memory.
     """
 
-    def __init__(self, source: BinaryIO, what: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, source: BinaryIO, what: str, limits: ArchiveLimits = DEFAULT_LIMITS, data: bytes | None = None
+    ) -> None:
         self.source = source
+        self._data = data
         self.what = what
         self.limits = limits
         try:
@@ -89,6 +94,24 @@ class Archive:
         """Return the content of a member, as :meth:`read`, and keep its digest: inflating it again takes as long."""
         content = self.read(name, most)
         self._hashed[name] = MemberInfo(name, len(content), hashlib.sha256(content).hexdigest())
+        return content
+
+    def view(self, name: str) -> memoryview | bytes:
+        """Return the content of a member as :meth:`read` does, without a copy where it lies unpacked in memory."""
+        if self._data is None or name not in self._known:
+            return self.read(name)
+        info = self._zip.getinfo(name)
+        if info.compress_type != zipfile.ZIP_STORED:
+            return self.read(name)
+        self._check(info, self.limits.member_bytes)
+        fields = _LOCAL_HEADER.unpack_from(self._data, info.header_offset)
+        named = info.header_offset + _LOCAL_HEADER.size
+        if self._data[named : named + fields[-2]] != name.encode():
+            return self.read(name)  # Of another name, or another spelling: the library says which.
+        start = named + fields[-2] + fields[-1]
+        content = memoryview(self._data)[start : start + info.file_size]
+        if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+            self._fail(f"has a damaged member {shown(name)} (it is not what its checksum says)")
         return content
 
     def digest(self) -> tuple[MemberInfo, ...]:
@@ -168,7 +191,7 @@ def open_archive(path: Path, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator
 
 def nested_archive(data: bytes, what: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Archive:
     """Return the archive that is itself a member of another."""
-    return Archive(io.BytesIO(data), what, limits)
+    return Archive(io.BytesIO(data), what, limits, data)
 
 
 def shown(name: str) -> str:
