@@ -66,7 +66,7 @@ def _decoder_attention(state: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     if f"{block}{_ECA}" in state:
         return {"decoder_attention": "eca"}
     gate = state.get(f"{block}{_SPATIAL}")
-    if gate is None:
+    if gate is None or gate.ndim != 4:
         return {"decoder_attention": "none"}
     return {"decoder_attention": "spatial", "spatial_kernel": gate.shape[-1]}
 
