@@ -25,7 +25,7 @@ from ptycho_engine.bundles.upstream_tables import (
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.documents import Bundle
 from ptycho_engine.errors import BundleError
-from ptycho_engine.models.pinn import build_model, build_network, state_of
+from ptycho_engine.models.pinn import build_model, build_network, load_state, state_of
 from tests.helpers.state_tables import HEAD_TABLES, NOVEMBER, NOVEMBER_TABLES
 from tests.helpers.upstream_archive import MANIFEST, random_state, write_upstream
 
@@ -233,3 +233,61 @@ def test_a_tensor_too_many_or_too_few_is_refused_with_its_name(tmp_path: Path) -
     del state["model.autoencoder.decoder_phase.phase.conv2.bias"]
     with pytest.raises(BundleError, match=r"one tensor is missing: .*phase\.conv2\.bias"):
         build_model(read_bundle(write_upstream(tmp_path / "a.zip", state, PARAMS_2025_11, None)))
+
+
+def heads_of(model: ModelConfig, state: Mapping[str, NDArray[Any]], images: torch.Tensor) -> torch.Tensor:
+    network = build_network(model).eval()
+    load_state(network, {name: state[name] for name in network.state_dict()})
+    with torch.inference_mode():
+        amplitude: torch.Tensor = network.autoencoder(images)[0]
+    return amplitude
+
+
+def test_before_july_the_border_is_added_everywhere() -> None:
+    model = replace(FAMILIES["2026-07"], gridsize=1, border_channels=4)
+    older = replace(model, release="2026-02", merge_weights="2025-11")
+    state = family_bundle(model).state
+    images = torch.rand(1, 1, 64, 64)
+    whole, centre = heads_of(older, state, images), heads_of(replace(older, probe_big=False), state, images)
+    july = heads_of(model, state, images)
+    inside = (..., slice(16, 48), slice(16, 48))
+    border = whole - centre
+    assert border[inside].abs().max() > 0
+    outside = torch.ones_like(july, dtype=torch.bool)
+    outside[inside] = False
+    torch.testing.assert_close(border[outside], july[outside])
+    torch.testing.assert_close(centre[inside], july[inside])
+
+
+def test_in_spring_both_paths_are_summed_before_the_activation() -> None:
+    """The last layers written out, from the tensors: tanh of centre plus border, plus 0.2 for the real part."""
+    model = replace(FAMILIES["2026-06"], gridsize=1, amplitude_outputs=None)
+    network = build_network(model).eval()
+    seen: list[torch.Tensor] = []
+    head = network.autoencoder.get_submodule("decoder_amp.amp")
+    head.register_forward_hook(lambda _module, inputs, output: seen.extend((inputs[0], output)))
+    with torch.inference_mode():
+        network(torch.rand(1, 1, 64, 64))
+    features, drawn = seen
+    tensors = head.state_dict()
+
+    def conv(values: torch.Tensor, name: str) -> torch.Tensor:
+        return torch.conv2d(values, tensors[f"{name}.weight"], tensors[f"{name}.bias"], padding=1)
+
+    raised = conv(conv(features[:, -4:], "conv_up_block.conv1").relu(), "conv_up_block.conv2").relu()
+    raw = conv(raised.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3), "conv2")
+    raw[:, :, 16:48, 16:48] += conv(features[:, :-4], "conv1")
+    torch.testing.assert_close(drawn, raw.tanh() + 0.2)
+
+
+def test_in_spring_the_decoders_see_the_encoder() -> None:
+    """A change of the encoder's first features reaches the last level of the decoders, beside the bottleneck."""
+    model = replace(FAMILIES["2026-06"], gridsize=1, amplitude_outputs=None)
+    network = build_network(model).eval()
+    decoder = network.autoencoder.get_submodule("decoder_phase")
+    bottleneck, skips = torch.rand(1, 128, 8, 8), [torch.rand(1, 32, 64, 64), torch.rand(1, 64, 32, 32)]
+    with torch.inference_mode():
+        plain = decoder(bottleneck, skips)
+        for level in range(2):
+            changed = [skip + (place == level) for place, skip in enumerate(skips)]
+            assert (decoder(bottleneck, changed) - plain).abs().max() > 1e-4
