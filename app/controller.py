@@ -15,7 +15,15 @@ from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
 from app.jobs.reader import find_groups, read_frame, summarise_scan
 from app.jobs.verbs import CanvasExport, EngineVerbs
-from app.state.app_events import DocumentChosen, DocumentClosed, FrameSelected, Logged, NoticeClosed, NoticeRaised
+from app.state.app_events import (
+    AssumptionMade,
+    DocumentChosen,
+    DocumentClosed,
+    FrameSelected,
+    Logged,
+    NoticeClosed,
+    NoticeRaised,
+)
 from app.state.app_state import JobState, LogEntry, Notice, run_id
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
@@ -67,6 +75,11 @@ class Controller(QObject):
             self._refuse("close", "This document is in use by the running job. Stop the job first.")
             return
         self._session.apply(DocumentClosed(key))
+
+    def assume(self, name: str, word: str | None) -> None:
+        """Read the network of the current bundle so, where the bundle does not say how."""
+        if self._session.state.bundle_id is not None:
+            self._session.apply(AssumptionMade(self._session.state.bundle_id, name, word))
 
     def select_frame(self, index: int | None) -> None:
         """Mark a frame of the current dataset in all panels."""
@@ -152,7 +165,7 @@ class Controller(QObject):
             test_dataset=test_dataset,
             out=request.run_folder,
             resume=resume,
-            start_from=state.bundle if request.start_from_current else None,
+            start_from=state.bundle_as_read if request.start_from_current else None,
         )
         if self._compute(Task(job, verb, "compute", keeps_losses=resume, request=request)):
             self.train_config_used.emit(request.config)
@@ -160,7 +173,8 @@ class Controller(QObject):
     def infer(self, compatibility: str = "none") -> None:
         """Infer the current dataset with the current bundle, on demand as an older PtychoPINN release did."""
         state = self._session.state
-        if state.dataset is None or state.bundle is None:
+        bundle = state.bundle_as_read
+        if state.dataset is None or bundle is None:
             missing = "a dataset" if state.dataset is None else "a bundle"
             self._refuse("infer", f"Inference needs {missing}. Open one first.")
             return
@@ -168,11 +182,11 @@ class Controller(QObject):
         job = JobState(
             self.runner.new_id("infer"),
             "infer",
-            f"Inferring {state.dataset.name} with {state.bundle.name}{older}",
+            f"Inferring {state.dataset.name} with {bundle.name}{older}",
             dataset_id=state.dataset_id,
             bundle_id=state.bundle_id,
         )
-        verb = partial(self._verbs.infer, state.dataset, state.bundle, InferConfig(compatibility=compatibility))
+        verb = partial(self._verbs.infer, state.dataset, bundle, InferConfig(compatibility=compatibility))
         self._compute(Task(job, verb, "compute"))
 
     def refine(self, request: RefineRequest) -> None:
@@ -219,7 +233,7 @@ class Controller(QObject):
 
     def save_bundle(self, path: Path) -> None:
         """Save the current bundle under another name."""
-        bundle = self._session.state.bundle
+        bundle = self._session.state.bundle_as_read
         if bundle is None:
             self._refuse("save", "There is no bundle to save. Train a network or open a bundle first.")
             return

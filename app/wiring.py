@@ -30,6 +30,7 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
         "open_asked": controller.open_files,
         "train_asked": controller.train,
         "resume_asked": controller.resume,
+        "assume_asked": controller.assume,
         "infer_asked": controller.infer,
         "refine_asked": controller.refine,
         "stop_asked": controller.cancel,

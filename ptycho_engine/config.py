@@ -172,13 +172,52 @@ class ModelConfig(Config):
     max_neighbor_distance: float = option(3.0, "Room left around a merged group", unit="px", minimum=0.0, advanced=True)
     merge_weights: str = option(
         "central",
-        "What the members of a group are weighted by where they are merged: the central half of the patch, or |probe|²",
-        choices=("central", "probe"),
+        "What the members of a group are weighted by where they are merged: the central half of the patch, |probe|², "
+        "or nothing, by the rule of 2025-11",
+        choices=("central", "probe", "2025-11"),
+        advanced=True,
+    )
+    release: str = option(
+        "2026-07",
+        "The PtychoPINN release whose layers and rules the network cnn follows",
+        choices=("2025-11", "2026-02", "2026-06", "2026-07"),
         advanced=True,
     )
     cbam_encoder: bool = option(True, "Attention after each encoder block", advanced=True)
+    eca_encoder: bool = option(False, "Keep the tensors of an encoder attention that is never applied", advanced=True)
+    cbam_bottleneck: bool = option(False, "Attention between encoder and decoders", advanced=True)
+    decoder_attention: str = option(
+        "none",
+        "Attention after each decoder block; only release 2026-06 applies it, the others keep its tensors",
+        choices=("none", "cbam", "eca", "spatial"),
+        advanced=True,
+    )
+    spatial_kernel: int = option(
+        7, "Side of the kernel of the decoders' spatial attention", unit="px", minimum=1, maximum=63, advanced=True
+    )
+    shared_decoder: bool = option(False, "One decoder for both quantities instead of one for each", advanced=True)
+    amplitude_outputs: int | None = option(
+        None, "Amplitudes drawn for a group; empty draws one for each pattern", minimum=1, maximum=64, advanced=True
+    )
+    border_channels: int | None = option(
+        None,
+        "Features that draw the border of the patch; empty takes as many as there are outputs",
+        minimum=1,
+        maximum=4096,
+        advanced=True,
+    )
+    supervised: bool = option(False, "Trained on known patches: without a forward model", advanced=True)
+    n_datasets: int = option(
+        1, "Datasets for which the forward model keeps constants", minimum=1, maximum=100_000, advanced=True
+    )
     batch_norm: bool = option(False, "Batch normalisation in encoder and phase decoder", advanced=True)
     probe_mask: bool = option(False, "Multiply the exit wave by a soft disk of diameter N/2", advanced=True)
+    output: str = option(
+        "amp_phase",
+        "What the two heads draw: amplitude and phase, or real and imaginary part",
+        choices=("amp_phase", "real_imag"),
+        advanced=True,
+    )
     input_transform: str = option(
         "none",
         "What is done to the normalised input before the first layer",

@@ -163,6 +163,8 @@ class Bundle:
     members: tuple[MemberInfo, ...] = ()
     notes: tuple[str, ...] = ()
     """What the reader noticed, one sentence each."""
+    assumed: tuple[str, ...] = ()
+    """Settings of ``model`` that neither tensors nor records say, and that hold an assumption."""
 
     @property
     def n_parameters(self) -> int:

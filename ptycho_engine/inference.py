@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+from ptycho_engine.assumptions import settle
 from ptycho_engine.config import InferConfig
 from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
 from ptycho_engine.diagnostics.metrics import compare_with_object
@@ -20,7 +21,7 @@ from ptycho_engine.events import (
     RefinementBegan,
 )
 from ptycho_engine.inference_files import InferenceFiles
-from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference
+from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference, require_same_side
 from ptycho_engine.inference_preview import InferencePreview
 from ptycho_engine.inference_stats import InferenceStats
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
@@ -54,7 +55,7 @@ def infer(
     dataset
         The scan.
     bundle
-        The trained network.
+        The trained network. Settings that it leaves open (``Bundle.assumed``) are taken as they fit the patterns best.
     config
         The settings.
     ground_truth
@@ -87,9 +88,11 @@ def _infer(
             yield MessageLogged("info", choice.reason)
         try:
             with device_errors(choice.device):
+                require_same_side(dataset, bundle)
+                settled = yield from settle(dataset, bundle, choice.device)
                 # The job lives in the frame of _run alone: with that, its tensors are gone before the device is freed.
                 yield from _run(
-                    prepare_inference(dataset, bundle, config, choice.device),
+                    prepare_inference(dataset, settled, config, choice.device),
                     known_object(dataset, ground_truth),
                     files,
                 )

@@ -121,12 +121,7 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         If scan, bundle and settings do not fit together.
     """
     model = bundle.model
-    if model.n != dataset.n:
-        raise BundleError(
-            f"the network is for patterns of {model.n} px, the scan {dataset.name} has {dataset.n} px",
-            "Choose a bundle and a scan of the same side.",
-            file=bundle.path,
-        )
+    require_same_side(dataset, bundle)
     crop = model.n // 2 if config.crop is None else config.crop
     if crop > model.n or crop % 2:
         raise ConfigError(f"crop is {crop}", f"It must be an even number up to {model.n} px.")
@@ -168,6 +163,16 @@ def _amplitude_factor(dataset: Dataset, bundle: Bundle, config: InferConfig) -> 
     if config.compatibility != "none" or not isinstance(energy, int | float) or not math.isfinite(energy):
         return 1.0
     return light_factor(dataset.probe, float(energy))
+
+
+def require_same_side(dataset: Dataset, bundle: Bundle) -> None:
+    """Refuse a network for patterns of another side than those of the scan."""
+    if bundle.model.n != dataset.n:
+        raise BundleError(
+            f"the network is for patterns of {bundle.model.n} px, the scan {dataset.name} has {dataset.n} px",
+            "Choose a bundle and a scan of the same side.",
+            file=bundle.path,
+        )
 
 
 def inference_groups(dataset: Dataset, bundle: Bundle, config: InferConfig) -> Grouping:

@@ -232,7 +232,7 @@ def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
     return Bundle(
         name=BUNDLE_FILE,
         path=None,
-        era="2026-07",
+        era=job.plan.model.release,
         model=job.plan.model,
         state=state,
         intensity_scale=job.intensity_scale,

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from app.display.wording import n_bytes, number, whole
 from app.panels.panel import Panel
 from app.state.session import Session
+from app.widgets.assumption_form import AssumptionForm
 from app.widgets.table import Cell, Table
 from ptycho_engine.documents import Bundle
 
@@ -84,6 +85,9 @@ class BundlePanel(Panel):
     panel_id = "bundle"
     help_text = "The current bundle: where its scales come from, all parameters, all layers."
 
+    assume_asked = Signal(str, object)
+    """``str``, ``str | None``: read a setting that the bundle leaves open so; ``None`` leaves it to the patterns."""
+
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._shown: Bundle | None = None
@@ -123,6 +127,9 @@ class BundlePanel(Panel):
         above = QVBoxLayout(upper)
         above.setContentsMargins(0, 0, 0, 0)
         above.addWidget(self.heading)
+        self.open_settings = AssumptionForm(self)
+        self.open_settings.chosen.connect(self.assume_asked)
+        above.addWidget(self.open_settings)
         above.addWidget(self._card)
         above.addStretch(1)
         # A scroll area gives wrapped lines the height they need, and a small window the choice of what to see.
@@ -145,6 +152,8 @@ class BundlePanel(Panel):
     def refresh(self) -> None:
         """Show the current bundle."""
         bundle = self.session.state.bundle
+        words = self.session.state.assumptions.get(self.session.state.bundle_id or "", {})
+        self.open_settings.show_open(bundle.assumed if bundle is not None else (), words)
         if bundle is self._shown and bundle is not None:
             return
         self._shown = bundle

@@ -62,6 +62,16 @@ class DocumentClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class AssumptionMade:
+    """Somebody said how to read a network where its bundle does not."""
+
+    bundle_id: str
+    name: str
+    word: str | None
+    """From ``ptycho_engine.assumptions.CHOICES``; ``None`` leaves it to the patterns."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameSelected:
     """A frame of the current dataset was picked, in whichever panel."""
 
@@ -96,6 +106,7 @@ AppEvent: TypeAlias = (
     | JobEnded
     | DocumentChosen
     | DocumentClosed
+    | AssumptionMade
     | FrameSelected
     | NoticeRaised
     | NoticeClosed

@@ -10,6 +10,7 @@ from app.state.growing import GrowingTable
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine import events as engine
+from ptycho_engine.assumptions import assume
 from ptycho_engine.documents import (
     Bundle,
     Canvas,
@@ -125,6 +126,8 @@ class AppState:
 
     datasets: Mapping[str, Dataset] = field(default_factory=_nothing)
     bundles: Mapping[str, Bundle] = field(default_factory=_nothing)
+    assumptions: Mapping[str, Mapping[str, str]] = field(default_factory=_nothing)
+    """How to read those of ``bundles`` that leave something open, as far as somebody has said."""
     runs: Mapping[str, RunRecord] = field(default_factory=_nothing)
     requests: Mapping[str, TrainRequest] = field(default_factory=_nothing)
     """The trainings among ``runs`` that can be resumed, or could if they were stopped."""
@@ -186,6 +189,15 @@ class AppState:
     def bundle(self) -> Bundle | None:
         """The current bundle."""
         return self.bundles.get(self.bundle_id) if self.bundle_id else None
+
+    @property
+    def bundle_as_read(self) -> Bundle | None:
+        """The current bundle, with what it leaves open as somebody has said."""
+        bundle, words = self.bundle, self.assumptions.get(self.bundle_id or "", {})
+        if bundle is None:
+            return None
+        # Opened anew, the file may leave less open than before.
+        return assume(bundle, {name: word for name, word in words.items() if name in bundle.assumed})
 
     @property
     def run(self) -> RunRecord | None:

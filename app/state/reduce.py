@@ -6,6 +6,7 @@ from typing import assert_never
 
 from app.state.app_events import (
     AppEvent,
+    AssumptionMade,
     DocumentChosen,
     DocumentClosed,
     FrameSelected,
@@ -90,6 +91,8 @@ def _reduce_app(state: AppState, event: AppEvent) -> AppState:
             return _choose(state, event.id)
         case DocumentClosed():
             return _close(state, event.id)
+        case AssumptionMade():
+            return _assume(state, event)
         case FrameSelected():
             dataset = state.dataset
             inside = dataset is not None and event.index is not None and 0 <= event.index < dataset.n_scan
@@ -273,6 +276,15 @@ def _choose(state: AppState, key: str) -> AppState:
     return state
 
 
+def _assume(state: AppState, event: AssumptionMade) -> AppState:
+    if event.bundle_id not in state.bundles:
+        return state
+    words = without_entry(state.assumptions.get(event.bundle_id, {}), event.name)
+    if event.word is not None:
+        words = with_entry(words, event.name, event.word)
+    return replace(state, assumptions=with_entry(state.assumptions, event.bundle_id, words))
+
+
 def _close(state: AppState, key: str) -> AppState:
     """Take a document away; where it was the current one, the newest of the others takes its place."""
     if key in state.datasets:
@@ -285,6 +297,7 @@ def _close(state: AppState, key: str) -> AppState:
         )
     if key in state.bundles:
         bundles = without_entry(state.bundles, key)
+        state = replace(state, assumptions=without_entry(state.assumptions, key))
         return replace(
             state, bundles=bundles, bundle_id=_newest(bundles) if key == state.bundle_id else state.bundle_id
         )

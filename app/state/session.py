@@ -14,6 +14,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "documents_changed": (
         "datasets",
         "bundles",
+        "assumptions",
         "runs",
         "requests",
         "canvases",

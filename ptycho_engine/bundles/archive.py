@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from ptycho_engine.documents import MemberInfo
@@ -51,10 +51,15 @@ class Archive:
         What it is called in messages.
     limits
         How much it may ask for.
+    data
+        The content of the file, where it is in memory.
     """
 
-    def __init__(self, source: BinaryIO, what: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, source: BinaryIO, what: str, limits: ArchiveLimits = DEFAULT_LIMITS, data: bytes | None = None
+    ) -> None:
         self.source = source
+        self._data = data
         self.what = what
         self.limits = limits
         try:
@@ -66,6 +71,7 @@ class Archive:
         self.names = tuple(info.filename for info in self._zip.infolist())
         self._known = frozenset(self.names)
         self._taken = 0
+        self._hashed: dict[str, MemberInfo] = {}
         if len(self.names) > limits.members:
             self._fail(f"has {len(self.names)} members, more than {limits.members}")
         if len(self._known) != len(self.names):
@@ -84,10 +90,31 @@ class Archive:
         BundleError
             If it is missing, damaged, encrypted, too large, or not a plain file.
         """
-        pieces = []
-        for block in self._blocks(name, most):
-            pieces.append(block)
-        return b"".join(pieces)
+        return b"".join(self._blocks(name, most))
+
+    def read_hashed(self, name: str, most: int | None = None) -> bytes:
+        """Return the content of a member, as :meth:`read`, and keep its digest: inflating it again takes as long."""
+        content = self.read(name, most)
+        self._hashed[name] = MemberInfo(name, len(content), hashlib.sha256(content).hexdigest())
+        return content
+
+    def view(self, name: str) -> memoryview | bytes:
+        """Return the content of a member as :meth:`read` does, without a copy where it lies unpacked in memory."""
+        if self._data is None or name not in self._known:
+            return self.read(name)
+        info = self._zip.getinfo(name)
+        if info.compress_type != zipfile.ZIP_STORED:
+            return self.read(name)
+        self._check(info, self.limits.member_bytes)
+        fields = _LOCAL_HEADER.unpack_from(self._data, info.header_offset)
+        named = info.header_offset + _LOCAL_HEADER.size
+        if self._data[named : named + fields[-2]] != name.encode():
+            return self.read(name)  # Of another name, or another spelling: the library says which.
+        start = named + fields[-2] + fields[-1]
+        content = memoryview(self._data)[start : start + info.file_size]
+        if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+            self._fail(f"has a damaged member {shown(name)} (it is not what its checksum says)")
+        return content
 
     def head(self, name: str, n_bytes: int) -> bytes:
         """Return the first bytes of a member."""
@@ -101,6 +128,9 @@ class Archive:
         """Return name, size and SHA-256 of every member, in the order of the archive."""
         members = []
         for name in self.names:
+            if name in self._hashed:
+                members.append(self._hashed[name])
+                continue
             sha256, size = hashlib.sha256(), 0
             if not name.endswith("/"):
                 for block in self._blocks(name, None):
@@ -149,8 +179,8 @@ class Archive:
         mode = info.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             self._fail(f"has a member {name} that is a link or a device, not a file")
-        path = PurePosixPath(info.filename)
-        if path.is_absolute() or ".." in path.parts or "\\" in info.filename or ":" in info.filename:
+        path = info.filename
+        if path.startswith("/") or ".." in path.split("/") or "\\" in path or ":" in path:
             self._fail(f"has a member whose name {name} leads out of the archive")
 
     def _local_flags(self, info: zipfile.ZipInfo) -> int:
@@ -180,7 +210,7 @@ def open_archive(path: Path, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator
 
 def nested_archive(data: bytes, what: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Archive:
     """Return the archive that is itself a member of another."""
-    return Archive(io.BytesIO(data), what, limits)
+    return Archive(io.BytesIO(data), what, limits, data)
 
 
 def shown(name: str) -> str:

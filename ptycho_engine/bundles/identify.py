@@ -1,6 +1,7 @@
 """Tell from tensors and records which network a bundle holds, and of which release.
 
-Where they disagree the shapes of the tensors are believed: they are what the network must have.
+Where they disagree the shapes of the tensors are believed: they are what the network must have. What neither says is
+assumed, and said to be.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ptycho_engine.bundles.layout import ERA
+from ptycho_engine.bundles.layout import ERA, REFACTORED
+from ptycho_engine.bundles.tensor_shapes import settings_from_shapes, unused_tensors
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import BundleError, ConfigError
 
-_SIDES = {3: 64, 4: 128, 5: 256}
-_PREFIX = "model.autoencoder."
-_HEADS = ("decoder_amp.amp", "decoder_phase.phase")
 _ASK = "Ask for the bundle again."
+_NOVEMBER, _FEBRUARY, _JUNE = "2025-11", "2026-02", "2026-06"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Records:
     """The flat table of ``params.dill``."""
     metadata: Mapping[str, Mapping[str, Any]]
     """The tables of ``torch_scaling_metadata.pt``, empty if there is none."""
+    refactored: bool = False
+    """Whether the archive is laid out as by the refactored program."""
 
     def model(self, key: str, params_key: str, default: Any) -> Any:
         """Return a setting of the network: from the complete record, else from the flat table."""
@@ -44,9 +46,19 @@ class Records:
         return default if value is None else value
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which network a bundle holds."""
+
+    era: str
+    model: ModelConfig
+    assumed: tuple[str, ...] = ()
+    """The settings of the model that neither tensors nor records say."""
+
+
 def identify(
     state: Mapping[str, NDArray[Any]], records: Records, own: Mapping[str, Any] | None, notes: list[str]
-) -> tuple[str, ModelConfig]:
+) -> Identity:
     """Return the release family and the configuration of a network.
 
     Parameters
@@ -56,9 +68,9 @@ def identify(
     records
         What the bundle says of it.
     own
-        The configuration in a bundle of this program, if it is one.
+        The content of the member that this program adds, if it wrote the bundle.
     notes
-        Receives what was decided against the records, one sentence each.
+        Receives what was decided against the records, or without any, one sentence each.
 
     Raises
     ------
@@ -67,28 +79,47 @@ def identify(
     """
     try:
         if own is not None:
-            return ERA, ModelConfig.from_dict(own)
-        return _era(state, records), ModelConfig(**_settings(state, records, notes))
+            model = ModelConfig.from_dict(own["model"])
+            identity = Identity(model.release, model, _stored_assumptions(own))
+        else:
+            release = _release(state, records)
+            settings, assumed = _settings(state, records, release, notes)
+            era = REFACTORED if release == ERA and records.refactored else release
+            identity = Identity(era, ModelConfig(**settings), assumed)
     except (ConfigError, TypeError, ValueError, OverflowError) as error:
         raise BundleError(f"the bundle asks for a network that cannot be: {error}", _ASK) from error
+    for name in identity.assumed:
+        value = getattr(identity.model, name)
+        notes.append(f"No record says {name.replace('_', ' ')}; {value} is assumed.")
+    notes += unused_tensors(state, identity.model)
+    return identity
 
 
-def _era(state: Mapping[str, NDArray[Any]], records: Records) -> str:
+def _stored_assumptions(own: Mapping[str, Any]) -> tuple[str, ...]:
+    stored = own.get("assumed", ())
+    known = ("output", "amp_activation", "probe_big")
+    return tuple(name for name in known if isinstance(stored, list) and name in stored)
+
+
+def _release(state: Mapping[str, NDArray[Any]], records: Records) -> str:
     if any(".merge_blocks." in name for name in state):
-        return "2026-06"
-    if records.metadata or "model.forward_model.rect_scaler.s1" in state:
+        return _JUNE
+    if records.metadata or "model.forward_model.rect_scaler.s1" in state or "architecture" in records.params:
         return ERA
-    return "2026-02" if "model.forward_model.alpha" in state else "2025-11"
+    return _FEBRUARY if "model.forward_model.alpha" in state else _NOVEMBER
 
 
-def _settings(state: Mapping[str, NDArray[Any]], records: Records, notes: list[str]) -> dict[str, Any]:
+def _settings(
+    state: Mapping[str, NDArray[Any]], records: Records, release: str, notes: list[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the settings of a network, and the names of those that had to be assumed."""
     said = {
         "n": _whole(records.data("N", "N", 64), "N"),
         "gridsize": _gridsize(records),
         "n_filters_scale": _whole(records.model("n_filters_scale", "n_filters_scale", 2), "n_filters_scale"),
     }
     object_big = bool(records.model("object_big", "object.big", said["gridsize"] > 1))
-    shapes = _from_shapes(state)
+    shapes = settings_from_shapes(state)
     channels = shapes.pop("channels", None)
     if channels == 1 and said["gridsize"] > 1:
         object_big = False
@@ -100,37 +131,50 @@ def _settings(state: Mapping[str, NDArray[Any]], records: Records, notes: list[s
     for key, value in shapes.items():
         if key in said and said[key] != value:
             notes.append(f"The records say {key} = {said[key]}, the tensors {value}; the tensors are believed.")
-    attention = f"{_PREFIX}encoder.blocks.0.attention.ChannelGate.mlp.1.weight" in state
-    return (
-        said
-        | shapes
-        | {
-            "architecture": _architecture(state, records),
-            "amp_activation": _activation(records, notes),
-            "object_big": object_big,
-            "probe_big": bool(records.model("probe_big", "probe.big", True)),
-            "probe_scale": float(records.data("probe_scale", "probe_scale", 4.0)),
-            "max_neighbor_distance": float(records.data("max_neighbor_distance", "", 3.0)),
-            "merge_weights": "probe" if records.model("training_patch_weighting", "", "") == "probe" else "central",
-            "cbam_encoder": attention if shapes else bool(records.model("cbam_encoder", "", True)),
-            "batch_norm": f"{_PREFIX}encoder.blocks.0.bn1.running_mean" in state,
-            "probe_mask": bool(records.model("probe_mask", "probe.mask", False)),
-        }
-    )
+    older = release in (_NOVEMBER, _FEBRUARY)
+    unknown, assumed = _what_shapes_do_not_tell(records, release, notes)
+    settings = {
+        "architecture": _architecture(state, records),
+        "release": release,
+        "object_big": object_big,
+        "probe_scale": float(records.data("probe_scale", "probe_scale", 1.0 if older else 4.0)),
+        "max_neighbor_distance": float(records.data("max_neighbor_distance", "", 3.0)),
+        "merge_weights": "2025-11" if older else _merge_weights(records),
+        "cbam_encoder": bool(records.model("cbam_encoder", "", not older)),
+        "probe_mask": bool(records.model("probe_mask", "probe.mask", False)),
+        "supervised": not any(name.startswith("model.forward_model.") for name in state) and release != _NOVEMBER,
+    }
+    return said | settings | unknown | shapes, assumed
 
 
-def _from_shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, int]:
-    """Return N, filters and channels of the convolutional networks; nothing for the others."""
-    depth = 0
-    while f"{_PREFIX}encoder.blocks.{depth}.conv2.weight" in state:
-        depth += 1
-    if depth == 0:
-        return {}
-    bottleneck = state[f"{_PREFIX}encoder.blocks.{depth - 1}.conv2.weight"]
-    first = state.get(f"{_PREFIX}encoder.blocks.0.conv1.weight")
-    if depth not in _SIDES or first is None or first.ndim != 4 or bottleneck.ndim != 4 or bottleneck.shape[0] % 128:
-        raise BundleError("the tensors are of no network that is known", _ASK)
-    return {"n": _SIDES[depth], "n_filters_scale": bottleneck.shape[0] // 128, "channels": first.shape[1]}
+def _what_shapes_do_not_tell(
+    records: Records, release: str, notes: list[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the settings that leave no trace in the tensors, and the names of those that no record says."""
+    assumed = []
+    # Only the complete record says it; the name that the flat table has for it is of other architectures.
+    output = records.model("cnn_output_mode", "", None)
+    if output is None:
+        output = "real_imag" if release == _JUNE else "amp_phase"
+        if release == ERA:
+            assumed.append("output")
+    activation = records.model("amp_activation", "amp_activation", None)
+    if activation is None and output != "real_imag":
+        assumed.append("amp_activation")
+    draws_border = records.model("probe_big", "probe.big", None)
+    if draws_border is None:
+        draws_border = release != _NOVEMBER
+        assumed.append("probe_big")
+    settings = {
+        "output": "real_imag" if output == "real_imag" else "amp_phase",
+        "amp_activation": _activation("swish" if activation is None else str(activation), notes),
+        "probe_big": bool(draws_border),
+    }
+    return settings, tuple(assumed)
+
+
+def _merge_weights(records: Records) -> str:
+    return "probe" if records.model("training_patch_weighting", "", "") == "probe" else "central"
 
 
 def _gridsize(records: Records) -> int:
@@ -146,8 +190,7 @@ def _whole(value: Any, name: str) -> int:
     return int(value)
 
 
-def _activation(records: Records, notes: list[str]) -> str:
-    said = str(records.model("amp_activation", "amp_activation", "swish"))
+def _activation(said: str, notes: list[str]) -> str:
     if said in ("swish", "silu", "sigmoid"):
         return said
     # PtychoPINN takes every name but sigmoid for this.
@@ -156,27 +199,8 @@ def _activation(records: Records, notes: list[str]) -> str:
 
 
 def _architecture(state: Mapping[str, NDArray[Any]], records: Records) -> str:
-    """Return the name of the architecture; what differs from ``cnn`` has a name that no network is registered for."""
     said = str(records.model("architecture", "architecture", "cnn"))
-    if said != "cnn":
-        return said
-    if any(".lifter." in name for name in state):
+    if said == "cnn" and any(".lifter." in name for name in state):
+        # Upstream's flat table says cnn whatever the network is.
         return "fno"
-    if f"{_PREFIX}decoder_shared.blocks.0.conv1.weight" in state:
-        return "cnn_shared_decoder"
-    if f"{_PREFIX}bottleneck_cbam.ChannelGate.mlp.1.weight" in state:
-        return "cnn_cbam_bottleneck"
-    if records.model("cnn_output_mode", "", "amp_phase") == "real_imag":
-        return "cnn_real_imag"
-    return "cnn" if _heads_are_current(state) else "cnn_older_heads"
-
-
-def _heads_are_current(state: Mapping[str, NDArray[Any]]) -> bool:
-    outputs = set()
-    for head in _HEADS:
-        last = state.get(f"{_PREFIX}{head}.conv1.weight")
-        border = state.get(f"{_PREFIX}{head}.conv_up_block.conv1.weight")
-        if last is None or border is None or border.ndim != 4 or border.shape[1] != last.shape[0]:
-            return False
-        outputs.add(last.shape[0])
-    return len(outputs) == 1
+    return said

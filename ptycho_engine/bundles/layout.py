@@ -12,7 +12,9 @@ from ptycho_engine.documents import Bundle, LossHistory
 from ptycho_engine.errors import BundleError
 
 ERA = "2026-07"
-"""The release family whose layout is written."""
+"""The release family whose networks are trained and whose layout is written for them."""
+REFACTORED = "2026-07 refactored"
+"""The same networks in the archive of the refactored program."""
 MANIFEST = "manifest.dill"
 MODEL = "diffraction_to_obj"
 SENTINEL_MODEL = "autoencoder"
@@ -42,6 +44,8 @@ def own_member(bundle: Bundle) -> bytes:
         "provenance": provenance,
         "history": None if bundle.history is None else _history(bundle.history),
     }
+    if bundle.assumed:
+        content["assumed"] = list(bundle.assumed)
     return (json_text(content) + "\n").encode()
 
 

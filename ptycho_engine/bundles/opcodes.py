@@ -28,11 +28,12 @@ class Reader:
 
     def take(self, count: int) -> bytes:
         """Return the next ``count`` bytes."""
-        if count < 0 or count > self.left:
-            raise Malformed("the file is cut off")
         start = self.position
-        self.position += count
-        return self.data[start : self.position]
+        end = start + count
+        if count < 0 or end > len(self.data):
+            raise Malformed("the file is cut off")
+        self.position = end
+        return self.data[start:end]
 
     def line(self) -> str:
         """Return the text up to the next line feed."""
@@ -45,9 +46,9 @@ class Reader:
             raise Malformed("a line does not end")
         return self.take(end + 1 - self.position)[:-1]
 
-    def number(self, layout: str) -> Any:
+    def number(self, layout: struct.Struct) -> Any:
         """Return one number of the given layout."""
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+        return layout.unpack(self.take(layout.size))[0]
 
 
 Read: TypeAlias = Callable[[Reader], Any]
@@ -60,7 +61,8 @@ def _bounded(value: int) -> int:
 
 
 def _number(layout: str) -> Read:
-    return lambda reader: reader.number(layout)
+    number = struct.Struct(layout)
+    return lambda reader: reader.number(number)
 
 
 def _constant(value: object) -> Read:
@@ -87,8 +89,10 @@ def _line_float(reader: Reader) -> float:
 
 
 def _long(layout: str) -> Read:
+    length = struct.Struct(layout)
+
     def read(reader: Reader) -> int:
-        count = reader.number(layout)
+        count = reader.number(length)
         if count > _INT_BITS // 8 + 1:
             raise Malformed(f"a whole number of more than {_INT_BITS} bits")
         return _bounded(int.from_bytes(reader.take(count), "little", signed=True))
@@ -97,15 +101,18 @@ def _long(layout: str) -> Read:
 
 
 def _bytes(layout: str) -> Read:
-    return lambda reader: reader.take(reader.number(layout))
+    length = struct.Struct(layout)
+    return lambda reader: reader.take(reader.number(length))
 
 
 def _text(layout: str) -> Read:
-    return lambda reader: reader.take(reader.number(layout)).decode("utf-8", "surrogatepass")
+    length = struct.Struct(layout)
+    return lambda reader: reader.take(reader.number(length)).decode("utf-8", "surrogatepass")
 
 
 def _old_text(layout: str) -> Read:
-    return lambda reader: reader.take(reader.number(layout)).decode("latin-1")
+    length = struct.Struct(layout)
+    return lambda reader: reader.take(reader.number(length)).decode("latin-1")
 
 
 def _quoted_text(reader: Reader) -> str:

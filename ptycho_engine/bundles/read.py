@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ptycho_engine.bundles.layout import (
 )
 from ptycho_engine.bundles.torch_file import read_torch_file
 from ptycho_engine.bundles.unpickle import read_plain
+from ptycho_engine.bundles.upstream_records import metadata_of, params_of
 from ptycho_engine.bundles.wrong_files import require_bundle_file, require_bundle_members
 from ptycho_engine.documents import Bundle
 from ptycho_engine.errors import BundleError
@@ -69,18 +71,20 @@ def read_bundle(path: str | Path) -> Bundle:
 
 def _read(archive: Archive, path: Path) -> Bundle:
     notes: list[str] = []
-    models = _manifest(archive, notes)
+    manifest, models = _manifest(archive, notes)
     state = _state(archive, models, notes)
     params = _params(archive, models, notes)
     metadata = _metadata(archive, notes)
-    own = read_own_member(archive.read(OWN)) if OWN in archive.names else None
-    era, model = identify(state, Records(params, metadata), None if own is None else own["model"], notes)
+    own = read_own_member(archive.read_hashed(OWN)) if OWN in archive.names else None
+    refactored = "backend" in manifest or "artifact_schema_version" in manifest or "model_spec" in metadata
+    identity = identify(state, Records(params, metadata, refactored), own, notes)
+    model = identity.model
     n_photons = _number(own, "n_photons") if own is not None else _number(params, "nphotons")
     scale, origin = _intensity_scale(params, own, n_photons, model.n)
-    return Bundle(
+    bundle = Bundle(
         name=path.parent.name if path.name == FILE_NAME and path.parent.name else path.name.removesuffix(".zip"),
         path=path,
-        era=era,
+        era=identity.era,
         model=model,
         state=state,
         intensity_scale=scale,
@@ -89,35 +93,61 @@ def _read(archive: Archive, path: Path) -> Bundle:
         n_photons=n_photons,
         params=params,
         training=_training(metadata, own),
-        provenance=_provenance(params, metadata, own, model.architecture),
+        provenance=_provenance(params, own),
         history=None if own is None else history_from(own),
         members=archive.digest(),
         notes=tuple(notes),
+        assumed=identity.assumed,
     )
+    return _with_records(bundle, metadata)
 
 
-def _manifest(archive: Archive, notes: list[str]) -> tuple[str, ...]:
-    manifest = read_plain(archive.read(MANIFEST, _SMALL), member=MANIFEST, notes=notes)
+def _with_records(bundle: Bundle, metadata: Mapping[str, Any]) -> Bundle:
+    """Keep the records whole where they say more than the bundle: saved again, it says what it said before."""
+    own_words = metadata_of(bundle, params_of(bundle)) if metadata else {}
+    if all(own_words.get(key) == value for key, value in metadata.items()):
+        return bundle
+    kept = {key: dict(value) for key, value in metadata.items()}
+    return replace(bundle, provenance={**bundle.provenance, "upstream_records": kept})
+
+
+def _manifest(archive: Archive, notes: list[str]) -> tuple[dict[Any, Any], tuple[str, ...]]:
+    """Return the manifest, and the names of the models in it, that with the weights first."""
+    manifest = read_plain(archive.read_hashed(MANIFEST, _SMALL), member=MANIFEST, notes=notes)
     models = manifest.get("models") if isinstance(manifest, dict) else None
-    if not isinstance(models, list) or not 1 <= len(models) <= 16:
+    if not isinstance(manifest, dict) or not isinstance(models, list) or not 1 <= len(models) <= 16:
         raise BundleError(f"{MANIFEST} does not list the models of the bundle", _ASK)
     for name in models:
         plain = isinstance(name, str) and 1 <= len(name) <= 64 and name.isascii() and name not in (".", "..")
         if not plain or not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
             raise BundleError(f"{MANIFEST} lists a model of the name {shown(str(name))}", _ASK)
-    return tuple(sorted(models, key=lambda name: (name != MODEL, models.index(name))))
+    return manifest, tuple(sorted(models, key=lambda name: (name != MODEL, models.index(name))))
 
 
 def _state(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict[str, NDArray[Any]]:
-    """Return the tensors of the first model that holds any; the others are stand-ins without weights."""
+    """Return the tensors of the first model that holds any; the others are stand-ins or hold parts of it again."""
+    state: dict[str, NDArray[Any]] = {}
     for model in models:
         member = f"{model}/{WEIGHTS}"
         if member not in archive.names:
             raise BundleError(f"the bundle has no member {shown(member)}", _ASK)
-        content = read_torch_file(archive.read(member), member=member, notes=notes)
-        if isinstance(content, dict) and any(isinstance(value, np.ndarray) for value in content.values()):
-            return _tensors(content, member, notes)
-    raise BundleError("the bundle holds no weights", "It was not saved completely; ask for it again.")
+        content = read_torch_file(archive.read_hashed(member), member=member, notes=notes)
+        if not isinstance(content, dict) or not any(isinstance(value, np.ndarray) for value in content.values()):
+            continue
+        if not state:
+            state = _tensors(content, member, notes)
+        elif not all(_is_again(state, name, value) for name, value in content.items()):
+            notes.append(f"{shown(member)} holds tensors of its own; those of {MODEL} are used, as PtychoPINN does.")
+    if not state:
+        raise BundleError("the bundle holds no weights", "It was not saved completely; ask for it again.")
+    return state
+
+
+def _is_again(state: Mapping[str, NDArray[Any]], name: Any, value: Any) -> bool:
+    if not isinstance(value, np.ndarray):
+        return True
+    held = state.get(str(name), state.get(f"model.autoencoder.{name}"))
+    return held is not None and np.array_equal(held, value)
 
 
 def _tensors(content: Mapping[Any, Any], member: str, notes: list[str]) -> dict[str, NDArray[Any]]:
@@ -138,11 +168,16 @@ def _tensors(content: Mapping[Any, Any], member: str, notes: list[str]) -> dict[
 
 def _params(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict[str, Any]:
     tables: list[dict[str, Any]] = []
+    known: dict[bytes, object] = {}
     for model in models:
         member = f"{model}/{PARAMS}"
         if member not in archive.names:
             raise BundleError(f"the bundle has no member {shown(member)}", _ASK)
-        table = read_plain(archive.read(member, _SMALL), member=member, notes=notes)
+        data = archive.read_hashed(member, _SMALL)
+        if data not in known:
+            # Usually the same for all models.
+            known[data] = read_plain(data, member=member, notes=notes)
+        table = known[data]
         if not isinstance(table, dict) or not all(isinstance(key, str) for key in table):
             raise BundleError(f"{member} is not a table of parameters", _ASK)
         tables.append(table)
@@ -154,7 +189,7 @@ def _params(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict
 def _metadata(archive: Archive, notes: list[str]) -> dict[str, dict[str, Any]]:
     if METADATA not in archive.names:
         return {}
-    content = read_torch_file(archive.read(METADATA, _SMALL), member=METADATA, notes=notes)
+    content = read_torch_file(archive.read_hashed(METADATA, _SMALL), member=METADATA, notes=notes)
     if not isinstance(content, dict):
         raise BundleError(f"{METADATA} is not a table", _ASK)
     return {key: value for key, value in content.items() if isinstance(value, dict)}
@@ -197,25 +232,15 @@ def _training(metadata: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any] 
     return dict(metadata.get("training_config", {}))
 
 
-def _provenance(
-    params: Mapping[str, Any],
-    metadata: Mapping[str, Mapping[str, Any]],
-    own: Mapping[str, Any] | None,
-    architecture: str,
-) -> dict[str, Any]:
+def _provenance(params: Mapping[str, Any], own: Mapping[str, Any] | None) -> dict[str, Any]:
     if own is not None:
         stored = own.get("provenance")
         provenance: dict[str, Any] = {"written_by": f"Ptychoscope {own.get('version')}"}
-        provenance |= stored if isinstance(stored, dict) else {}
-    else:
-        named = {
-            "written_by": f"PtychoPINN {params.get('_version', '')}".strip(),
-            "train_data": params.get("train_data_file_path"),
-            "test_data": params.get("test_data_file_path"),
-            "output_folder": params.get("output_prefix"),
-        }
-        provenance = {key: str(value) for key, value in named.items() if value}
-    if metadata and (own is None or architecture.startswith("cnn_")):
-        # Kept whole, so that a bundle that is saved again says what it said before.
-        provenance["upstream_records"] = {key: dict(value) for key, value in metadata.items()}
-    return provenance
+        return provenance | (stored if isinstance(stored, dict) else {})
+    named = {
+        "written_by": f"PtychoPINN {params.get('_version', '')}".strip(),
+        "train_data": params.get("train_data_file_path"),
+        "test_data": params.get("test_data_file_path"),
+        "output_folder": params.get("output_prefix"),
+    }
+    return {key: str(value) for key, value in named.items() if value}

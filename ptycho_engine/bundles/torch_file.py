@@ -111,14 +111,14 @@ class _Storages:
             return known[1]
         if not key.isdecimal() or not key.isascii():
             raise Malformed(f"the data {shown(key)}")
-        raw = self.archive.read(f"{self.prefix}/data/{key}")
+        raw = self.archive.view(f"{self.prefix}/data/{key}")
         storage = _Storage(_numbers(raw, _STORAGES[kind], self.order, count))
         self.room += 4 * max(storage.values.nbytes, 64)
         self.loaded[key] = (kind, storage)
         return storage
 
 
-def _numbers(raw: bytes, kind: str, order: Literal["<", ">"], count: int) -> NDArray[Any]:
+def _numbers(raw: memoryview | bytes, kind: str, order: Literal["<", ">"], count: int) -> NDArray[Any]:
     if kind == "bfloat16":
         if len(raw) != 2 * count:
             raise Malformed(f"{count} numbers in {len(raw)} bytes")

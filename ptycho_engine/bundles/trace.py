@@ -18,6 +18,7 @@ from ptycho_engine.errors import BundleError
 _KINDS = {kind.code: kind for kind in pickletools.opcodes}
 _MOST_CALLS = 200
 _RESULT = "result of "
+_LENGTH_OF_BYTEARRAY = struct.Struct("<Q")
 _BYTES_OF_EXTENSION = {b"\x82": 1, b"\x83": 2, b"\x84": 4}
 _WRONG = (ValueError, TypeError, IndexError, KeyError, OverflowError, struct.error)
 
@@ -169,7 +170,7 @@ class _Tracer(Machine):
             number = int.from_bytes(self.reader.take(_BYTES_OF_EXTENSION[code]), "little")
             self._name("copyreg", f"extension {number}")
         elif code == b"\x96":
-            self.stack.append(self.reader.take(self.reader.number("<Q")))
+            self.stack.append(self.reader.take(self.reader.number(_LENGTH_OF_BYTEARRAY)))
         elif code == b"2":
             self.stack.append(self.top())
         elif code in (b"Q", b"P"):

@@ -86,6 +86,7 @@ class Machine:
         self.memo: dict[int, Any] = {}
         self.offset = 0
         self.strangers: list[Stranger] = []
+        self._handlers: dict[str, Callable[[Any], None]] = {}
 
     def run(self) -> object:
         """Return the plain data that the pickle describes."""
@@ -102,16 +103,17 @@ class Machine:
 
     def execute(self) -> object:
         """Follow all instructions and return what the last leaves, not yet checked for being plain."""
-        n_done = 0
+        n_done, most = 0, self.limits.opcodes
+        reader, step = self.reader, self.step
         while True:
             n_done += 1
-            if n_done > self.limits.opcodes:
-                self.fail(f"has more than {self.limits.opcodes} instructions")
-            self.offset = self.reader.position
-            code = self.reader.take(1)
+            if n_done > most:
+                self.fail(f"has more than {most} instructions")
+            self.offset = reader.position
+            code = reader.take(1)
             if code == b".":
                 return self.pop()
-            self.step(code)
+            step(code)
 
     def step(self, code: bytes) -> None:
         """Follow one instruction, whose opcode was just read."""
@@ -122,8 +124,10 @@ class Machine:
         argument = read(self.reader)
         if name == "push":
             self.stack.append(argument)
-        else:
-            getattr(self, f"_do_{name}")(argument)
+            return
+        if name not in self._handlers:
+            self._handlers[name] = getattr(self, f"_do_{name}")
+        self._handlers[name](argument)
 
     def fail(self, problem: str) -> NoReturn:
         """Raise the error of a pickle that cannot be read."""

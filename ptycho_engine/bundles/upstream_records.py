@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ptycho_engine.bundles.layout import ERA
 from ptycho_engine.bundles.upstream_tables import (
     DATA_CONFIG,
     INFERENCE_CONFIG,
     MODEL_CONFIG,
     PARAMS,
+    PARAMS_2025_11,
     SCHEMA_VERSION,
     TRAINING_CONFIG,
 )
@@ -36,11 +38,13 @@ def params_of(bundle: Bundle) -> dict[str, Any]:
     What a bundle brought with it is kept, unless the bundle itself now says otherwise.
     """
     model = bundle.model
+    defaults = PARAMS if model.release == ERA else PARAMS_2025_11
     known: dict[str, Any] = {
         "N": model.n,
         "gridsize": model.gridsize,
         "n_filters_scale": model.n_filters_scale,
-        "architecture": _upstream_architecture(bundle),
+        "model_type": "supervised" if model.supervised else "pinn",
+        "architecture": model.architecture,
         "fno_input_transform": model.input_transform,
         # Upstream renames the one to the other; both mean SiLU.
         "amp_activation": "swish" if model.amp_activation == "silu" else model.amp_activation,
@@ -53,8 +57,9 @@ def params_of(bundle: Bundle) -> dict[str, Any]:
     if bundle.n_photons is not None:
         known["nphotons"] = bundle.n_photons
     known |= _renamed(bundle.training, _FROM_TRAINING) | _renamed(bundle.provenance, _FROM_PROVENANCE)
-    table = PARAMS | {key: value for key, value in bundle.params.items() if value is not None or key in PARAMS}
-    return {key: _kind(key, value) for key, value in (table | known).items()}
+    table = defaults | {key: value for key, value in bundle.params.items() if value is not None or key in defaults}
+    told = {key: value for key, value in known.items() if key in table}
+    return {key: _kind(key, value) for key, value in (table | told).items()}
 
 
 def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,20 +77,31 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
         "probe_scale": model.probe_scale,
     }
     network = {
-        "architecture": _upstream_architecture(bundle),
+        "mode": "Supervised" if model.supervised else "Unsupervised",
+        "architecture": model.architecture,
         "fno_input_transform": model.input_transform,
         "C_model": model.channels if model.object_big else 1,
         "C_forward": model.channels,
         "n_filters_scale": model.n_filters_scale,
         "amp_activation": model.amp_activation,
+        "cnn_output_mode": model.output,
         "batch_norm": model.batch_norm,
         "probe_mask": model.probe_mask,
+        "use_shared_decoder": model.shared_decoder,
+        "num_datasets": model.n_datasets,
         "cbam_encoder": model.cbam_encoder,
+        "eca_encoder": model.eca_encoder,
+        "cbam_bottleneck": model.cbam_bottleneck,
+        "cbam_decoder": model.decoder_attention == "cbam",
+        "eca_decoder": model.decoder_attention == "eca",
+        "spatial_decoder": model.decoder_attention == "spatial",
+        "decoder_spatial_kernel": model.spatial_kernel,
         "object_big": model.object_big,
         "training_patch_weighting": "probe" if model.merge_weights == "probe" else "central_mask",
         "probe_big": model.probe_big,
         "loss_function": "MAE" if params["torch_loss_mode"] == "mae" else "Poisson",
     }
+    network |= _older_heads(bundle)
     training = shared | {
         "epochs": params["nepochs"],
         "output_dir": params["output_prefix"],
@@ -110,10 +126,20 @@ def _table(
     return {key: _kind(key, value) for key, value in table.items()}
 
 
-def _upstream_architecture(bundle: Bundle) -> str:
-    # Variants of ``cnn`` have a name of their own here, but not upstream: its other switches tell them apart.
-    name = bundle.model.architecture
-    return "cnn" if name.startswith("cnn_") and bundle.params.get("architecture") == "cnn" else name
+def _older_heads(bundle: Bundle) -> dict[str, Any]:
+    """Return the settings with which July 2026 builds the heads of before: by a share of the features."""
+    model = bundle.model
+    if model.border_channels is None:
+        return {"use_legacy_decoder_channel_override": False}
+    # Half a channel more than wanted, because upstream cuts the product down to a whole number.
+    features = 32 * model.n_filters_scale
+    share = model.border_channels / features
+    exact = int(features * share) == model.border_channels
+    return {
+        "use_legacy_decoder_channel_override": True,
+        "decoder_last_c_outer_fraction": share if exact else (model.border_channels + 0.5) / features,
+        "decoder_last_amp_channels": model.channels if model.amplitude_outputs is None else model.amplitude_outputs,
+    }
 
 
 def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -121,7 +147,7 @@ def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, A
 
 
 def _kind(key: str, value: Any) -> Any:
-    if key in _FLOATS and value is not None:
+    if key in _FLOATS and isinstance(value, (int, float)):
         return float(value)
     if hasattr(value, "item"):
         return value.item()

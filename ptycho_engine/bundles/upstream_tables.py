@@ -74,6 +74,21 @@ PARAMS: dict[str, Any] = {
 }
 """The flat table of ``params.dill``."""
 
+_SINCE_2026 = (
+    *("torch_mae_pred_l2_match_target", "gradient_clip_val", "gradient_clip_algorithm", "optimizer", "momentum"),
+    *("weight_decay", "adam_beta1", "adam_beta2", "scheduler", "lr_warmup_epochs", "lr_min_ratio", "plateau_factor"),
+    *("plateau_patience", "plateau_min_lr", "plateau_threshold", "architecture", "fno_modes", "fno_width"),
+    *("fno_blocks", "fno_cnn_blocks", "learned_input_channels", "max_hidden_channels", "resnet_width"),
+    *("fno_input_transform", "generator_output_mode", "probe_mask_sigma", "probe_mask_diameter"),
+)
+PARAMS_2025_11: dict[str, Any] = {key: value for key, value in PARAMS.items() if key not in _SINCE_2026} | {
+    "nphotons": 100000.0,
+    "neighbor_count": 4,
+    "probe_scale": 1.0,
+    "probe.big": False,
+}
+"""The same before July 2026: fewer names, some other defaults."""
+
 DATA_CONFIG: dict[str, Any] = {
     "nphotons": 1000000000.0,
     "scale_contract_version": "ci_intensity_v2",

@@ -1,4 +1,4 @@
-"""Save a model bundle in the layout of PtychoPINN of July 2026, atomically and read back."""
+"""Save a model bundle in PtychoPINN's layout of the network's own release, atomically and read back."""
 
 import hashlib
 import io
@@ -43,7 +43,7 @@ def save_bundle(bundle: Bundle, path: str | Path) -> None:
     OutputError
         If it could not be written, or did not read back as written; the old file is as it was.
     BundleError
-        If a tensor is not finite, which is of no use to anybody, or the network is of another release.
+        If a tensor is not finite, which is of no use to anybody.
     """
     _require_sound(bundle)
     members = _members(bundle)
@@ -68,10 +68,6 @@ def save_bundle(bundle: Bundle, path: str | Path) -> None:
 
 
 def _require_sound(bundle: Bundle) -> None:
-    if bundle.era != ERA:
-        raise BundleError(
-            f"a network of the {bundle.era} release cannot be saved in the layout of {ERA}", "Keep the file it is in."
-        )
     for name, array in bundle.state.items():
         if array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise BundleError(f"{name} holds values that are not finite", "Train again with a lower learning rate.")
@@ -81,13 +77,15 @@ def _members(bundle: Bundle) -> list[tuple[str, bytes]]:
     params = params_of(bundle)
     flat = _dump(params)
     manifest = _dump({"models": [MODEL, SENTINEL_MODEL], "version": MANIFEST_VERSION})
+    # Before July 2026 there was no complete record, and by its lack the older networks are known.
+    complete = [(METADATA, torch_file_bytes(metadata_of(bundle, params), prefix="archive"))]
     return [
         (MANIFEST, manifest),
         (f"{MODEL}/{WEIGHTS}", torch_file_bytes(OrderedDict(bundle.state))),
         (f"{MODEL}/{PARAMS}", flat),
         (f"{SENTINEL_MODEL}/{WEIGHTS}", torch_file_bytes({"_sentinel": SENTINEL_MODEL})),
         (f"{SENTINEL_MODEL}/{PARAMS}", flat),
-        (METADATA, torch_file_bytes(metadata_of(bundle, params), prefix="archive")),
+        *(complete if bundle.model.release == ERA else []),
         (OWN, own_member(bundle)),
     ]
 

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ptycho_engine.assumptions import CHOICES, assume, choices_text
+from ptycho_engine.cli import UsageError
 from ptycho_engine.cli.console import Console, metrics_text, misfit_text
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.options import add_config_options, config_from
@@ -25,6 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", required=True, metavar="B", help="the trained network (wts.h5.zip)")
     parser.add_argument("--data", required=True, metavar="T.npz", help="the scan to reconstruct")
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder for results")
+    parser.add_argument(
+        "--assume",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="how to read a network whose bundle does not say it, as one may that is older or was saved by hand: "
+        f"{choices_text()}; may be given for each name [default what fits the patterns best]",
+    )
     parser.add_argument("--debug-dump", metavar="DIR", help="also write the debug dump to this folder")
     parser.add_argument(
         "--ground-truth",
@@ -47,6 +57,7 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
 
     config = config_from(arguments, InferConfig)
     dataset, bundle = read_dataset(arguments.data), read_bundle(arguments.bundle)
+    bundle = assume(bundle, _assumptions(arguments.assume))
     for name, notes in ((dataset.name, dataset.notes), (bundle.name, bundle.notes)):
         for note in notes:
             console.message("info", f"{name}: {note}")
@@ -75,6 +86,16 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
     assert completed is not None  # an inference ends with its result or with an exception
     _tell(completed, began, misfits, console)
     return 0
+
+
+def _assumptions(given: list[str]) -> dict[str, str]:
+    words = {}
+    for one in given:
+        name, equals, word = one.partition("=")
+        if not equals or word not in CHOICES.get(name, {}):
+            raise UsageError(f"--assume {one} is not understood", f"It must be one of {choices_text()}.")
+        words[name] = word
+    return words
 
 
 def _truth(word: str) -> "GroundTruth":

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
+from ptycho_engine.models.releases import RELEASES
 
 # In units of n_filters_scale; the encoder's first entry, the input channels, is put before.
 _ENCODER_LADDERS = {64: (32, 64, 128), 128: (16, 32, 64, 128), 256: (8, 16, 32, 64, 128)}
@@ -82,9 +83,9 @@ class ChannelGate(nn.Module):
 class SpatialGate(nn.Module):
     """Weighs each pixel by the maximum and the mean over its channels."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: int = 7) -> None:
         super().__init__()
-        self.compress = nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False)
+        self.compress = nn.Conv2d(2, 1, kernel_size=kernel, padding=kernel // 2, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weighed features, of the same shape."""
@@ -106,16 +107,50 @@ class Attention(nn.Module):
         return weighed
 
 
+class EfficientAttention(nn.Module):
+    """Weighs each channel by the means of itself and its two neighbours (ECA)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, kernel_size=3, padding=1, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the weighed features, of the same shape."""
+        means = features.mean(dim=(2, 3))[:, None]
+        return features * torch.sigmoid(self.conv(means))[:, 0, :, None, None]
+
+
+class SpatialAttention(nn.Module):
+    """A spatial gate alone."""
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__()
+        self.spatial_gate = SpatialGate(kernel)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the weighed features, of the same shape."""
+        weighed: Tensor = self.spatial_gate(features)
+        return weighed
+
+
 class DownBlock(DoubleConv):
     """Double convolution, attention, and half the size."""
 
-    def __init__(self, inputs: int, outputs: int, *, batch_norm: bool, attention: bool) -> None:
-        super().__init__(inputs, outputs, batch_norm=batch_norm)
-        self.attention = Attention(outputs) if attention else nn.Identity()
+    def __init__(self, inputs: int, outputs: int, model: ModelConfig) -> None:
+        super().__init__(inputs, outputs, batch_norm=model.batch_norm)
+        self.applies_attention = model.cbam_encoder
+        # The other kind has its tensors in the state and no effect: upstream asks for the first before it applies any.
+        kept = EfficientAttention() if model.eca_encoder else nn.Identity()
+        self.attention = Attention(outputs) if model.cbam_encoder else kept
+
+    def before_pooling(self, features: Tensor) -> Tensor:
+        """Return the features ``(B, outputs, H, W)``."""
+        features = super().forward(features)
+        return self.attention(features) if self.applies_attention else features
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the features ``(B, outputs, H/2, W/2)``."""
-        return functional.max_pool2d(self.attention(super().forward(features)), 2)
+        return functional.max_pool2d(self.before_pooling(features), 2)
 
 
 class UpBlock(DoubleConv):
@@ -132,8 +167,7 @@ class Encoder(nn.Module):
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            DownBlock(inputs, outputs, batch_norm=model.batch_norm, attention=model.cbam_encoder)
-            for inputs, outputs in pairwise(encoder_ladder(model))
+            DownBlock(inputs, outputs, model) for inputs, outputs in pairwise(encoder_ladder(model))
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -142,18 +176,58 @@ class Encoder(nn.Module):
             images = block(images)
         return images
 
+    def descend(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the bottleneck, and for each block but the last its features before they are halved."""
+        wide: list[Tensor] = []
+        for block in self.blocks:
+            assert isinstance(block, DownBlock)
+            wide.append(block.before_pooling(images))
+            images = functional.max_pool2d(wide[-1], 2)
+        return images, wide[:-1]
+
 
 class Ascent(nn.Module):
     """From the bottleneck to features of half the patch's side; the base of the decoders."""
 
     def __init__(self, model: ModelConfig, *, batch_norm: bool) -> None:
         super().__init__()
+        ladder = decoder_ladder(model)
         self.blocks = nn.ModuleList(
-            UpBlock(inputs, outputs, batch_norm=batch_norm) for inputs, outputs in pairwise(decoder_ladder(model))
+            UpBlock(inputs, outputs, batch_norm=batch_norm) for inputs, outputs in pairwise(ladder)
         )
+        self.uses_skips = RELEASES[model.release].skips
+        if self.uses_skips:
+            seen = reversed(encoder_ladder(model)[1:-1])
+            self.merge_blocks = nn.ModuleList(
+                _merge(outputs + skipped, outputs) for outputs, skipped in zip(ladder[1:], seen, strict=True)
+            )
+        if model.decoder_attention != "none":
+            self.attention_blocks = nn.ModuleList(decoder_attention(model, outputs) for outputs in ladder[1:])
 
-    def climb(self, features: Tensor) -> Tensor:
-        """Return the features ``(B, 32 s, N/2, N/2)``."""
-        for block in self.blocks:
+    def climb(self, features: Tensor, skips: list[Tensor] | None = None) -> Tensor:
+        """Return the features ``(B, 32 s, N/2, N/2)``.
+
+        ``skips`` are the encoder's features, from the widest to the deepest, where the release merges them.
+        """
+        if not self.uses_skips or skips is None:
+            for block in self.blocks:
+                features = block(features)
+            return features
+        attention = getattr(self, "attention_blocks", [nn.Identity()] * len(skips))
+        for block, merge, weigh, seen in zip(self.blocks, self.merge_blocks, attention, reversed(skips), strict=True):
             features = block(features)
+            if seen.shape[-2:] != features.shape[-2:]:
+                seen = functional.interpolate(seen, size=features.shape[-2:], mode="bilinear", align_corners=False)
+            features = weigh(merge(torch.cat((features, seen), dim=1)))
         return features
+
+
+def _merge(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(conv3x3(inputs, outputs), nn.ReLU(), conv3x3(outputs, outputs), nn.ReLU())
+
+
+def decoder_attention(model: ModelConfig, channels: int) -> nn.Module:
+    """Return the attention that follows a decoder block of so many channels."""
+    if model.decoder_attention == "cbam":
+        return Attention(channels)
+    return EfficientAttention() if model.decoder_attention == "eca" else SpatialAttention(model.spatial_kernel)

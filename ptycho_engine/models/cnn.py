@@ -1,161 +1,105 @@
-"""The July-2026 convolutional network of PtychoPINN: patch centre and border drawn by two paths of each head."""
+"""The convolutional network of PtychoPINN, of all its releases: the configuration says which, and with what options."""
 
-import math
-
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
-from ptycho_engine.models.blocks import Ascent, Encoder, UpBlock, channel_count, conv3x3, decoder_ladder
+from ptycho_engine.models.blocks import Ascent, Attention, Encoder, channel_count, encoder_ladder
+from ptycho_engine.models.heads import (
+    Head,
+    amplitude_outputs,
+    first_activation,
+    second_activation,
+    start_transparent,
+)
 from ptycho_engine.models.network import PatchModule
+from ptycho_engine.models.releases import RELEASES
+from ptycho_engine.models.shared_decoder import SharedDecoder
 from ptycho_engine.models.starts import draw_open_he
-
-_START_GAIN = 0.02
-"""Share of the usual weights in the last layers at a transparent start: small, but gradients live."""
-_HIGHEST_SIGMOID = 0.95
-"""Above this the sigmoid saturates; a start nearer to 1 would hardly learn."""
-
-
-class Head(nn.Module):
-    """The last layers of a decoder: features at half the side in, one quantity of the patch out.
-
-    The last ``outputs`` channels of the features draw the border, the others the centre.
-    """
-
-    def __init__(self, model: ModelConfig, *, batch_norm: bool) -> None:
-        super().__init__()
-        features, outputs = decoder_ladder(model)[-1], channel_count(model)
-        if outputs >= features:
-            raise ConfigError(
-                f"a group of {outputs} patterns leaves no features for the centre of the patch",
-                "Choose a smaller gridsize or a larger number of filters.",
-            )
-        self.border_channels = outputs
-        self.draws_border = model.probe_big
-        self.margin = model.n // 4
-        self.conv1 = conv3x3(features - outputs, outputs)
-        self.conv_up_block = UpBlock(outputs, features, batch_norm=batch_norm)
-        self.conv2 = conv3x3(features, outputs)
-        self.bn1 = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
-        self.bn2 = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
-
-    def activate(self, values: Tensor) -> Tensor:
-        """Return the values of the centre, bounded as the quantity asks."""
-        raise NotImplementedError
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the quantity over the whole patch, ``(B, outputs, N, N)``."""
-        centre, border = features[:, : -self.border_channels], features[:, -self.border_channels :]
-        drawn = self.activate(self.bn1(self.conv1(centre)))
-        if not self.draws_border:
-            return functional.pad(drawn, (self.margin,) * 4)
-        around = functional.silu(self.bn2(self.conv2(self.conv_up_block(border))))
-        inside = slice(self.margin, around.shape[-1] - self.margin)
-        # The two paths never overlap: the border's own values inside the centre are dropped.
-        around[:, :, inside, inside] = drawn.to(around.dtype)
-        return around
-
-    def start_at(self, centre: float, border: float) -> None:
-        """Set both paths to start near these values before their activation."""
-        with torch.no_grad():
-            for layer, value in ((self.conv1, centre), (self.conv2, border)):
-                layer.weight.mul_(_START_GAIN)
-                nn.init.constant_(layer.bias, value)  # type: ignore[arg-type]
-
-
-class AmplitudeHead(Head):
-    """The amplitude: SiLU, or a sigmoid where the configuration says so."""
-
-    def __init__(self, model: ModelConfig) -> None:
-        # Upstream never normalises the amplitude decoder.
-        super().__init__(model, batch_norm=False)
-        self.bounded = model.amp_activation == "sigmoid"
-
-    def activate(self, values: Tensor) -> Tensor:
-        """Return the amplitude of the centre."""
-        return torch.sigmoid(values) if self.bounded else functional.silu(values)
-
-    def start_transparent(self, amplitude: float) -> None:
-        """Start at this amplitude everywhere."""
-        border = inverse_silu(amplitude)
-        if not self.bounded:
-            self.start_at(border, border)
-            return
-        reachable = min(amplitude, _HIGHEST_SIGMOID)
-        self.start_at(math.log(reachable / (1.0 - reachable)), inverse_silu(reachable))
-
-
-class PhaseHead(Head):
-    """The phase: pi tanh in the centre, SiLU in the border."""
-
-    def __init__(self, model: ModelConfig) -> None:
-        super().__init__(model, batch_norm=model.batch_norm)
-
-    def activate(self, values: Tensor) -> Tensor:
-        """Return the phase of the centre [rad]."""
-        return math.pi * torch.tanh(values)
 
 
 class AmplitudeDecoder(Ascent):
-    """Bottleneck to amplitude."""
+    """Bottleneck to amplitude, or to the real part."""
 
     def __init__(self, model: ModelConfig) -> None:
+        # Upstream never normalises this decoder.
         super().__init__(model, batch_norm=False)
-        self.amp = AmplitudeHead(model)
+        self.amp = Head(model, amplitude_outputs(model), first_activation(model), batch_norm=False)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the amplitude ``(B, channels, N, N)``."""
-        amplitude: Tensor = self.amp(self.climb(features))
+    def forward(self, features: Tensor, skips: list[Tensor] | None = None) -> Tensor:
+        """Return the amplitude ``(B, channels, N, N)``, or one for all channels."""
+        amplitude: Tensor = self.amp(self.climb(features, skips))
         return amplitude
 
 
 class PhaseDecoder(Ascent):
-    """Bottleneck to phase."""
+    """Bottleneck to phase, or to the imaginary part."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__(model, batch_norm=model.batch_norm)
-        self.phase = PhaseHead(model)
+        self.phase = Head(model, channel_count(model), second_activation(model), batch_norm=model.batch_norm)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, skips: list[Tensor] | None = None) -> Tensor:
         """Return the phase ``(B, channels, N, N)`` [rad]."""
-        phase: Tensor = self.phase(self.climb(features))
+        phase: Tensor = self.phase(self.climb(features, skips))
         return phase
 
 
 class Cnn(PatchModule):
-    """One encoder, one decoder for the amplitude, one for the phase."""
+    """One encoder, and one decoder for each quantity or one for both."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
-        if model.input_transform != "none":
-            raise ConfigError(
-                f"the network 'cnn' takes its input as it is, not through {model.input_transform}",
-                "Choose input_transform none, or the architecture full_patch_cnn.",
-            )
+        _require_possible(model)
+        self.config = model
+        self.uses_skips = RELEASES[model.release].skips
         self.encoder = Encoder(model)
-        self.decoder_amp = AmplitudeDecoder(model)
-        self.decoder_phase = PhaseDecoder(model)
+        self.bottleneck_cbam = Attention(encoder_ladder(model)[-1]) if model.cbam_bottleneck else nn.Identity()
+        if model.shared_decoder:
+            self.decoder_shared = SharedDecoder(model)
+        else:
+            self.decoder_amp = AmplitudeDecoder(model)
+            self.decoder_phase = PhaseDecoder(model)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return amplitude and phase of ``images``, all ``(B, channels, N, N)``."""
-        bottleneck = self.encoder(images)
-        return self.decoder_amp(bottleneck), self.decoder_phase(bottleneck)
+        """Return amplitude and phase, or real and imaginary part, of ``images``, all ``(B, channels, N, N)``."""
+        if self.uses_skips:
+            bottleneck, skips = self.encoder.descend(images)
+            bottleneck = self.bottleneck_cbam(bottleneck)
+            first, second = self.decoder_amp(bottleneck, skips), self.decoder_phase(bottleneck, skips)
+        elif self.config.shared_decoder:
+            first, second = self.decoder_shared(self.bottleneck_cbam(self.encoder(images)))
+        else:
+            bottleneck = self.bottleneck_cbam(self.encoder(images))
+            first, second = self.decoder_amp(bottleneck), self.decoder_phase(bottleneck)
+        # Older releases draw one amplitude for all patterns of a group.
+        return first.expand_as(second), second
 
     def start_transparent(self, amplitude: float) -> None:
         """Set the heads to start at this amplitude and at phase zero."""
+        if self.config.shared_decoder or self.config.release != "2026-07":
+            raise ConfigError(
+                "only networks of 2026-07 with a decoder for each quantity can be trained from a new start",
+                "Continue from the weights of a bundle.",
+            )
         draw_open_he(self)
-        self.decoder_amp.amp.start_transparent(amplitude)
+        start_transparent(self.decoder_amp.amp, self.config, amplitude)
         self.decoder_phase.phase.start_at(0.0, 0.0)
 
 
-def inverse_silu(value: float) -> float:
-    """Return the x > 0 with x * sigmoid(x) = ``value``, for a positive value."""
-    if not value > 0.0 or not math.isfinite(value):
-        raise ValueError(f"the amplitude must be positive, not {value}")
-    x = value + 0.3
-    for _ in range(60):
-        gate = 1.0 / (1.0 + math.exp(-min(x, 700.0)))
-        x = max(x - (x * gate - value) / (gate * (1.0 + x * (1.0 - gate))), 0.5 * min(x, value))
-    return x
+def _require_possible(model: ModelConfig) -> None:
+    if model.input_transform != "none":
+        raise ConfigError(
+            f"the network 'cnn' takes its input as it is, not through {model.input_transform}",
+            "Choose input_transform none, or the architecture full_patch_cnn.",
+        )
+    outputs = amplitude_outputs(model)
+    if outputs not in (1, channel_count(model)):
+        raise ConfigError(
+            f"{outputs} amplitudes cannot be matched with {channel_count(model)} phases",
+            "There must be one amplitude, or one for each phase.",
+        )
+    if RELEASES[model.release].skips and model.shared_decoder:
+        raise ConfigError(
+            f"the release {model.release} has no decoder for both quantities", "Choose one for each, or 2026-07."
+        )

@@ -19,7 +19,8 @@ def poisson_loss(predicted: Tensor, measured: Tensor, intensity_scale: Tensor | 
     measured
         ``(B, C, N, N)`` normalised measured amplitude.
     intensity_scale
-        S, one number or a tensor that broadcasts.
+        S, one number or a tensor that broadcasts. The release of November 2025 compares with S = 1 and divides the
+        predicted amplitude by its own scale before.
     """
     rate = (intensity_scale * predicted) ** 2
     with torch.no_grad():

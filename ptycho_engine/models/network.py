@@ -5,12 +5,14 @@ from torch import Tensor, nn
 
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.models.blocks import channel_count
+from ptycho_engine.models.releases import RELEASES
 
 
 class PatchModule(nn.Module):
     """The trained part of a network.
 
-    ``forward`` takes ``(B, channels, N, N)`` and returns amplitude and phase, both ``(B, channels, N, N)``.
+    ``forward`` takes ``(B, channels, N, N)`` and returns two quantities of the same shape: amplitude and phase, or real
+    and imaginary part, as ``ModelConfig.output`` says.
     """
 
     def start_transparent(self, amplitude: float) -> None:
@@ -18,30 +20,35 @@ class PatchModule(nn.Module):
         raise NotImplementedError
 
 
-class _RectangularScaler(nn.Module):
-    """Two constants that bundles carry for a forward model that is not used here."""
+class _Constants(nn.Module):
+    """Constants of the forward model that are part of a bundle's state; never trained.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    names
+        Their names; a dot opens a module within.
+    count
+        Values of each, one for each dataset.
+    """
+
+    def __init__(self, names: tuple[str, ...], count: int) -> None:
         super().__init__()
-        self.register_buffer("s1", torch.ones(1))
-        self.register_buffer("s2", torch.ones(1))
-
-
-class _ForwardConstants(nn.Module):
-    """The constants of the forward model that are part of a bundle's state; never trained."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("alpha", torch.ones(1))
-        self.register_buffer("beta", torch.ones(1))
-        self.rect_scaler = _RectangularScaler()
+        for name in names:
+            module, _, inner = name.partition(".")
+            if not inner:
+                self.register_buffer(name, torch.ones(count))
+            elif module not in self._modules:
+                within = tuple(one.partition(".")[2] for one in names if one.startswith(f"{module}."))
+                self.add_module(module, _Constants(within, count))
 
 
 class _Inner(nn.Module):
-    def __init__(self, autoencoder: PatchModule) -> None:
+    def __init__(self, model: ModelConfig, autoencoder: PatchModule) -> None:
         super().__init__()
         self.autoencoder = autoencoder
-        self.forward_model = _ForwardConstants()
+        # Without constants the module has no tensors, and leaves no name in the state.
+        names = () if model.supervised else RELEASES[model.release].constants
+        self.forward_model = _Constants(names, model.n_datasets)
 
 
 class PatchNetwork(nn.Module):
@@ -57,7 +64,7 @@ class PatchNetwork(nn.Module):
 
     def __init__(self, model: ModelConfig, autoencoder: PatchModule) -> None:
         super().__init__()
-        self.model = _Inner(autoencoder)
+        self.model = _Inner(model, autoencoder)
         self.config = model
         self.channels = channel_count(model)
 
@@ -81,8 +88,11 @@ class PatchNetwork(nn.Module):
         """
         batch, members, height, width = images.shape
         inputs = images if members == self.channels else images.reshape(-1, self.channels, height, width)
-        amplitude, phase = self.model.autoencoder(inputs)
+        first, second = self.model.autoencoder(inputs)
         # In 32 bits whatever the network computed in: complex numbers of half precision hardly exist.
-        amplitude, phase = amplitude.float(), phase.float()
-        patches = torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))
+        first, second = first.float(), second.float()
+        if self.config.output == "real_imag":
+            patches = torch.complex(first, second)
+        else:
+            patches = torch.complex(first * torch.cos(second), first * torch.sin(second))
         return patches.reshape(batch, members, height, width)

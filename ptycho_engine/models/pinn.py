@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 _N_LISTED = 5
 _SINGULAR = {"are": "is", "have": "has", "hold": "holds"}
-_BUILDABLE_ERAS = ("2026-07",)
-# Upstream saves these and never applies them: attention in the decoders, and in the encoder a kind without gates.
-_NEVER_APPLIED = (".attention_blocks.", ".attention.conv.")
-_FORWARD_MODEL = "model.forward_model."
 
 
 def build_network(model: ModelConfig) -> "PatchNetwork":
@@ -49,28 +45,12 @@ def build_model(bundle: Bundle, device: "torch.device | str" = "cpu") -> "PatchN
     BundleError
         If the tensors are not exactly those of the network, or one of them is not finite.
     """
-    if bundle.era not in _BUILDABLE_ERAS:
-        raise BundleError(
-            f"the network is of the {bundle.era} release, whose layers differ from those this program can build",
-            "It can be looked at, but not run; train it anew.",
-            file=bundle.path,
-        )
     try:
         network = build_network(bundle.model)
-        load_state(network, _applied(bundle.state, state_of(network)))
+        load_state(network, bundle.state)
     except EngineError as error:
         raise BundleError(error.message, error.hint, file=bundle.path) from error
     return network.to(device).eval()
-
-
-def _applied(state: Mapping[str, NDArray[Any]], fresh: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return what decides the patches: without tensors never applied and with the forward model's usual constants.
-
-    Bundles of supervised trainings have none of the constants, those of several datasets one for each.
-    """
-    applied = {name: array for name, array in state.items() if not any(part in name for part in _NEVER_APPLIED)}
-    constants = {name: array for name, array in fresh.items() if name.startswith(_FORWARD_MODEL)}
-    return {name: array for name, array in applied.items() if not name.startswith(_FORWARD_MODEL)} | constants
 
 
 def initialise_transparent(network: "PatchNetwork", model: ModelConfig, amplitude: float) -> None:

@@ -126,9 +126,13 @@ def seen_patches(
         return patches
     groups, channels, n, _ = patches.shape
     side = region_side(model)
-    rows, columns = shift_matrices(local_offsets.reshape(-1, 2), side, n, (side - n) // 2)
+    # In November 2025 members of a group were moved the other way, which mirrors the group.
+    moved = -local_offsets if model.merge_weights == "2025-11" else local_offsets
+    rows, columns = shift_matrices(moved.reshape(-1, 2), side, n, (side - n) // 2)
     if model.merge_weights == "probe":
         merged, _ = merge_by_probe(patches, rows, columns, probe)
+    elif model.merge_weights == "2025-11":
+        merged, _ = merge_unweighted(patches, rows, columns)
     else:
         merged, _ = merge_group(patches, rows, columns)
     # To cut the patches out again is the adjoint of placing them: the same matrices, transposed.
@@ -152,14 +156,45 @@ def merge_group(patches: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
         (B, M, M) complex64 merged region, and (B, M, M) float32 sum of the weights.
     """
     groups, channels, n, _ = patches.shape
-    side = rows.shape[1]
+    weights = _moved_centres(rows, columns, n)
+    total = weights.reshape(groups, channels, *weights.shape[1:]).sum(dim=1)
+    placed = place(patches.reshape(-1, n, n), rows, columns) * weights
+    merged = placed.reshape(groups, channels, *weights.shape[1:]).sum(dim=1)
+    return merged * ((total > _MERGE_THRESHOLD) / (total + _MERGE_FLOOR)), total
+
+
+def merge_unweighted(
+    patches: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Merge the members of groups as in November 2025: whole patches, divided by how many central halves overlap.
+
+    ``[sum T(O)] [W > 1e-6] / max(W, 1)`` with ``W`` the sum of the translated central halves.
+
+    Parameters
+    ----------
+    patches
+        (B, C, N, N) complex64.
+    rows, columns
+        (B*C, M, N) float32 where they lie, from :func:`~ptycho_engine.geometry.translate.shift_matrices`.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        (B, M, M) complex64 merged region, and (B, M, M) float32 ``W``.
+    """
+    groups, channels, n, _ = patches.shape
+    weights = _moved_centres(rows, columns, n)
+    total = weights.reshape(groups, channels, *weights.shape[1:]).sum(dim=1)
+    placed = place(patches.reshape(-1, n, n), rows, columns)
+    merged = placed.reshape(groups, channels, *weights.shape[1:]).sum(dim=1)
+    return merged * ((total > _MERGE_THRESHOLD) / total.clamp(min=1.0)), total
+
+
+def _moved_centres(rows: torch.Tensor, columns: torch.Tensor, n: int) -> torch.Tensor:
+    """Return (B*C, M, M) what the central halves of patches become where they lie."""
     # The weight is one on a square, so its translation is the product of two translated segments.
     inside = slice(n // 4, n // 4 + n // 2)
-    weights = rows[:, :, inside].sum(dim=2)[:, :, None] * columns[:, :, inside].sum(dim=2)[:, None, :]
-    placed = place(patches.reshape(-1, n, n), rows, columns) * weights
-    total = weights.reshape(groups, channels, side, side).sum(dim=1)
-    merged = placed.reshape(groups, channels, side, side).sum(dim=1)
-    return merged * ((total > _MERGE_THRESHOLD) / (total + _MERGE_FLOOR)), total
+    return rows[:, :, inside].sum(dim=2)[:, :, None] * columns[:, :, inside].sum(dim=2)[:, None, :]
 
 
 def merge_by_probe(

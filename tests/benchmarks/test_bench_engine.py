@@ -1,15 +1,22 @@
 """How fast the engine's hot paths are, each beside a plain reference in the same run (``make bench``)."""
 
+import io
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.spatial import cKDTree
 
+from ptycho_engine.bundles import read_bundle, save_bundle
 from ptycho_engine.config import ModelConfig
+from ptycho_engine.documents import Bundle
 from ptycho_engine.geometry.canvas import CanvasStitcher, stitch_weights
 from ptycho_engine.geometry.grouping import cover_positions
+from ptycho_engine.models.pinn import build_network, state_of
 
 N_PATCHES = 1024
 SIDE = 64
@@ -71,10 +78,6 @@ def test_cover_reference_tree_query(benchmark: BenchmarkFixture) -> None:
 @pytest.mark.parametrize("memory", ["contiguous", "channels_last"])
 @pytest.mark.parametrize("architecture", ["cnn", "full_patch_cnn"])
 def test_forward(benchmark: BenchmarkFixture, architecture: str, memory: str) -> None:
-    import torch
-
-    from ptycho_engine.models.pinn import build_network
-
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = build_network(ModelConfig(n=64, gridsize=1, architecture=architecture)).eval()
@@ -88,3 +91,25 @@ def test_forward(benchmark: BenchmarkFixture, architecture: str, memory: str) ->
             network(images)
 
     benchmark(forward)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = ModelConfig()
+    path = tmp_path_factory.mktemp("bundle") / "wts.h5.zip"
+    save_bundle(Bundle("mine", None, model.release, model, state_of(build_network(model)), 988.2, "computed"), path)
+    return path
+
+
+@pytest.mark.benchmark(group="read a bundle of 2.4 million parameters")
+def test_read_bundle(benchmark: BenchmarkFixture, bundle: Path) -> None:
+    benchmark(read_bundle, bundle)
+
+
+@pytest.mark.benchmark(group="read a bundle of 2.4 million parameters")
+def test_read_bundle_reference_torch_load_of_its_tensors(benchmark: BenchmarkFixture, bundle: Path) -> None:
+    def load() -> None:
+        with zipfile.ZipFile(bundle) as archive:
+            torch.load(io.BytesIO(archive.read("diffraction_to_obj/model.pth")), weights_only=True)
+
+    benchmark(load)

@@ -48,7 +48,7 @@ def test_every_flag_of_the_contract_is_there(capsys: pytest.CaptureFixture[str])
         "n-photons recipe model n-filters-scale seed accelerator precision deterministic log-patch-stats "
         "patch-stats-limit preview-every checkpoint-every resume early-stop-patience",
         "infer": "bundle data out n-groups batch-size weights crop refine compatibility debug-dump log-patch-stats "
-        "patch-stats-limit ground-truth accelerator seed deterministic",
+        "patch-stats-limit ground-truth accelerator seed deterministic assume",
     }
     for verb, flags in contract.items():
         main([verb, "--help"])

@@ -1,8 +1,6 @@
-"""The July-2026 network: names, shapes and order of its tensors, strict loading, the transparent start."""
+"""The convolutional network: what it draws, strict loading, the transparent start."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,35 +10,10 @@ import torch
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import BundleError, ConfigError
 from ptycho_engine.models.architectures import ARCHITECTURES, Architecture
-from ptycho_engine.models.cnn import inverse_silu
+from ptycho_engine.models.heads import inverse_silu
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state, state_of
 
 SMALL = ModelConfig(gridsize=1, n_filters_scale=1)
-VARIANTS: dict[str, ModelConfig] = {
-    "N64_gs2_default": ModelConfig(),
-    "N64_gs1_default": ModelConfig(gridsize=1, object_big=False),
-    "N64_gs1_object_big_true": ModelConfig(gridsize=1),
-    "N64_gs3": ModelConfig(gridsize=3),
-    "N128_gs1_default": ModelConfig(n=128, gridsize=1, object_big=False),
-    "N128_gs2": ModelConfig(n=128),
-    "N256_gs1": ModelConfig(n=256, gridsize=1, object_big=False),
-    "N64_gs2_nfs1": ModelConfig(n_filters_scale=1),
-    "N64_gs2_nfs4": ModelConfig(n_filters_scale=4),
-    "N64_gs2_probe_big_false": ModelConfig(probe_big=False),
-    "N64_gs2_cbam_encoder_false": ModelConfig(cbam_encoder=False),
-    "N64_gs2_batch_norm": ModelConfig(batch_norm=True),
-    "N64_gs2_intensity_trainable": ModelConfig(),
-}
-
-
-@pytest.mark.shared_data
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_tensors_have_upstreams_names_shapes_kinds_and_order(golden_dir: Path, variant: str) -> None:
-    expected = json.loads((golden_dir / "state_dict_tables_head.json").read_text())[variant]
-    with torch.device("meta"):
-        state = build_network(VARIANTS[variant]).state_dict()
-    found = {name: [list(tensor.shape), str(tensor.dtype).removeprefix("torch.")] for name, tensor in state.items()}
-    assert list(found.items()) == list(expected.items())
 
 
 @pytest.mark.parametrize(("n", "gridsize"), [(64, 3), (128, 1), (256, 2)])
@@ -79,17 +52,20 @@ def test_channels_last_gives_the_same_patches() -> None:
     assert torch.allclose(network(images), plain, atol=1e-6)
 
 
-@pytest.mark.parametrize("activation", ["swish", "sigmoid"])
+@pytest.mark.parametrize(
+    ("setting", "highest"),
+    [({"amp_activation": "swish"}, 9.0), ({"amp_activation": "sigmoid"}, 0.95), ({"output": "real_imag"}, 1.15)],
+)
 @pytest.mark.parametrize("amplitude", [0.05, 0.5, 4.4])
-def test_the_transparent_start_is_flat_and_can_learn(activation: str, amplitude: float) -> None:
+def test_the_transparent_start_is_flat_and_can_learn(setting: dict[str, Any], highest: float, amplitude: float) -> None:
     torch.manual_seed(0)
-    model = replace(SMALL, amp_activation=activation)
+    model = replace(SMALL, **setting)
     network = build_network(model)
     initialise_transparent(network, model, amplitude)
     patches = network(torch.rand(2, 1, 64, 64))
-    reached = min(amplitude, 0.95) if activation == "sigmoid" else amplitude
+    reached = min(amplitude, highest)
     assert torch.allclose(patches.abs(), torch.tensor(reached), atol=0.02)
-    assert patches.angle().abs().max() < 0.03
+    assert patches.imag.abs().max() < 0.03 * max(reached, 1.0)
     target = torch.rand(2, 1, 64, 64)
     (patches - target).abs().square().mean().backward()
     dead = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]

@@ -9,12 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.geometry.translate import shift_matrices, translate
+from ptycho_engine.models.losses import poisson_loss
 from ptycho_engine.physics.forward import (
     merge_by_probe,
     merge_group,
+    merge_unweighted,
     predict_amplitude,
     predict_intensity_rectangular,
     region_side,
@@ -209,3 +212,44 @@ def test_a_group_merged_by_its_probe_diffracts_as_its_members_alone() -> None:
     by_centre = predict_amplitude(patches, offsets, probe, ModelConfig(64, 2))
     np.testing.assert_allclose(by_probe, alone, atol=1e-4)
     assert float((by_centre - alone).abs().max()) > 0.1
+
+
+def test_november_merges_groups_by_its_own_rule(golden_dir: Path) -> None:
+    golden = np.load(golden_dir / "vectors" / "nov2025_reassembly_forward.npz")
+    patches = np.load(golden_dir / "vectors" / "reassembly_6patches.npz")
+    offsets = tensor(patches["offsets_xy_centered"][:, ::-1])
+    rows, columns = shift_matrices(offsets, int(golden["M"]), 16, 4)
+    merged, weight = merge_unweighted(tensor(patches["patches"])[None], rows, columns)
+    np.testing.assert_allclose(merged[0], golden["canvas_all6"], atol=1e-5 * np.abs(golden["canvas_all6"]).max())
+    np.testing.assert_array_equal(weight[0] > 1e-6, golden["mask_all6"])
+
+
+def test_november_sees_a_group_mirrored() -> None:
+    """Against plain numpy at whole pixels: moved by the mean minus the position, summed whole, cut out again."""
+    rng = np.random.default_rng(0)
+    patches = (rng.normal(size=(1, 4, 64, 64)) + 1j * rng.normal(size=(1, 4, 64, 64))).astype(np.complex64)
+    offsets = np.array([[1, 2], [-1, 0], [2, -2], [-2, 0]])
+    total, count = np.zeros((68, 68), complex), np.zeros((68, 68))
+    for patch, (dy, dx) in zip(patches[0], offsets, strict=True):
+        total[2 - dy : 66 - dy, 2 - dx : 66 - dx] += patch
+        count[18 - dy : 50 - dy, 18 - dx : 50 - dx] += 1
+    merged = np.where(count > 0, total / np.maximum(count, 1), 0)
+    expected = [merged[2 - dy : 66 - dy, 2 - dx : 66 - dx] for dy, dx in offsets]
+    moved = tensor(offsets[None].astype(np.float32))
+    model = ModelConfig(gridsize=2, merge_weights="2025-11")
+    seen = seen_patches(tensor(patches), moved, torch.ones(1, 64, 64), model)
+    np.testing.assert_allclose(seen[0], expected, atol=1e-5)
+
+
+def test_november_divides_its_amplitude_by_its_scale(golden: dict[str, NDArray[Any]], golden_dir: Path) -> None:
+    scale = 9.882118
+    patch, probe = tensor(golden["patch"])[None, None], tensor(golden["probe"])[None]
+    november = ModelConfig(64, 1, release="2025-11", merge_weights="2025-11", probe_scale=4.0)
+    predicted = predict_amplitude(patch, ALONE, probe, november) / scale
+    expected = np.load(golden_dir / "vectors" / "nov2025_reassembly_forward.npz")["amp_pred_output_scale_9882118"]
+    np.testing.assert_allclose(predicted[0, 0], expected, atol=1e-5 * expected.max())
+    counts = tensor(golden["amp_pred"])[None, None] / scale
+    rate, count = expected.astype(float) ** 2, counts[0, 0].double().numpy() ** 2
+    terms = rate - np.where(count > 0, count * np.log(np.where(rate > 0, rate, 1)), 0) + gammaln(count + 1)
+    loss = poisson_loss(predicted, counts, 1.0).item()
+    assert loss == pytest.approx(terms.sum() / counts.mean().item(), rel=1e-5)

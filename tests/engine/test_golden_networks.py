@@ -11,7 +11,7 @@ from ptycho_engine.bundles import read_bundle
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.models.losses import poisson_loss
 from ptycho_engine.models.network import PatchNetwork
-from ptycho_engine.models.pinn import build_network, load_state
+from ptycho_engine.models.pinn import build_model, build_network, load_state
 from ptycho_engine.physics.forward import predict_amplitude
 from tests.helpers.golden_states import golden_state
 
@@ -43,6 +43,22 @@ def test_patches_are_upstreams(golden_dir: Path, case: str, network: PatchNetwor
             amplitude, phase = network.autoencoder(images)
         assert _error(amplitude, golden["amp"]) <= 1e-5
         assert _error(phase, golden["phase"]) <= 1e-5
+
+
+def test_patches_of_november_are_upstreams(golden_dir: Path) -> None:
+    folder = golden_dir / "era_nov2025_gs2_untrained"
+    network = build_model(read_bundle(folder / "wts.h5.zip"))
+    with np.load(folder / "nov_model_io.npz") as golden, torch.inference_mode():
+        assert _error(network(torch.from_numpy(golden["images"])), golden["patches"]) <= 1e-5
+
+
+def test_real_and_imaginary_parts_are_upstreams(golden_dir: Path) -> None:
+    folder = golden_dir / "ci_rect_realimag_gs2_untrained"
+    bundle = read_bundle(folder / "wts.h5.zip")
+    assert bundle.model == ModelConfig(n_filters_scale=1, amp_activation="silu", output="real_imag")
+    network = build_model(bundle)
+    with np.load(folder / "model_io.npz") as golden, torch.inference_mode():
+        assert _error(network(torch.from_numpy(golden["images"])), golden["patches"]) <= 1e-5
 
 
 def test_every_stage_is_upstreams(golden_dir: Path, case: str, network: PatchNetwork) -> None:
