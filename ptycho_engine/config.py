@@ -215,14 +215,22 @@ class ModelConfig(Config):
     output: str = option(
         "amp_phase",
         "What the two heads draw: amplitude and phase, or real and imaginary part",
-        choices=("amp_phase", "real_imag"),
+        choices=("amp_phase", "real_imag", "amp_phase_logits"),
         advanced=True,
     )
     input_transform: str = option(
         "none",
         "What is done to the normalised input before the first layer",
-        choices=("none", "log1p"),
+        choices=("none", "log1p", "sqrt", "instancenorm"),
         advanced=True,
+    )
+    fno_modes: int = option(
+        12, "Frequencies that a spectral layer keeps along each axis", minimum=1, maximum=129, advanced=True
+    )
+    fno_width: int = option(32, "Channels of a Fourier neural operator", minimum=1, maximum=1024, advanced=True)
+    fno_blocks: int = option(4, "Spectral blocks of a Fourier neural operator", minimum=1, maximum=64, advanced=True)
+    fno_cnn_blocks: int = option(
+        2, "Convolutional blocks after the spectral ones (fno, ffno)", minimum=0, maximum=64, advanced=True
     )
 
     @property

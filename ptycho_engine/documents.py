@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray, require_shape
 from ptycho_engine.config import ModelConfig
 
+TENSORFLOW_ERA = "TensorFlow"
+"""``Bundle.era`` of bundles of PtychoPINN's TensorFlow backend, which can be looked at but not run."""
+
 AmplitudeScale = Literal["network", "physical", "photon"]
 Severity = Literal["info", "warning", "error"]
 
@@ -168,8 +171,8 @@ class Bundle:
 
     @property
     def n_parameters(self) -> int:
-        """Number of values in all tensors."""
-        return sum(int(tensor.size) for tensor in self.state.values())
+        """Number of values in all tensors; a tensor with several names counts once."""
+        return sum(int(tensor.size) for tensor in {id(tensor): tensor for tensor in self.state.values()}.values())
 
 
 @dataclass(frozen=True, slots=True)

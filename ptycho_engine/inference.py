@@ -21,7 +21,7 @@ from ptycho_engine.events import (
     RefinementBegan,
 )
 from ptycho_engine.inference_files import InferenceFiles
-from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference, require_same_side
+from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference, require_fitting
 from ptycho_engine.inference_preview import InferencePreview
 from ptycho_engine.inference_stats import InferenceStats
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
@@ -88,7 +88,7 @@ def _infer(
             yield MessageLogged("info", choice.reason)
         try:
             with device_errors(choice.device):
-                require_same_side(dataset, bundle)
+                require_fitting(dataset, bundle)
                 settled = yield from settle(dataset, bundle, choice.device)
                 # The job lives in the frame of _run alone: with that, its tensors are gone before the device is freed.
                 yield from _run(

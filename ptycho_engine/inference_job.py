@@ -16,7 +16,7 @@ from ptycho_engine.errors import BundleError, ConfigError, DatasetError
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.inference_compatibility import CompatibilityMode, compatibility_mode
 from ptycho_engine.models.network import PatchNetwork
-from ptycho_engine.models.pinn import build_model
+from ptycho_engine.models.pinn import build_model, require_runnable
 from ptycho_engine.physics.forward import predict_amplitude
 from ptycho_engine.physics.phase_ramp import PhaseRamp
 from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, light_factor
@@ -121,7 +121,7 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         If scan, bundle and settings do not fit together.
     """
     model = bundle.model
-    require_same_side(dataset, bundle)
+    require_fitting(dataset, bundle)
     crop = model.n // 2 if config.crop is None else config.crop
     if crop > model.n or crop % 2:
         raise ConfigError(f"crop is {crop}", f"It must be an even number up to {model.n} px.")
@@ -165,8 +165,9 @@ def _amplitude_factor(dataset: Dataset, bundle: Bundle, config: InferConfig) -> 
     return light_factor(dataset.probe, float(energy))
 
 
-def require_same_side(dataset: Dataset, bundle: Bundle) -> None:
-    """Refuse a network for patterns of another side than those of the scan."""
+def require_fitting(dataset: Dataset, bundle: Bundle) -> None:
+    """Refuse a network that cannot be run, or is for patterns of another side than those of the scan."""
+    require_runnable(bundle)
     if bundle.model.n != dataset.n:
         raise BundleError(
             f"the network is for patterns of {bundle.model.n} px, the scan {dataset.name} has {dataset.n} px",

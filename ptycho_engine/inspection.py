@@ -127,6 +127,7 @@ def _bundle(file: Path, layers: bool) -> Inspection:
     bundle = read_bundle(file)
     summary = bundle_summary(bundle) | {
         "model": bundle.model.as_dict(),
+        "parameters": dict(bundle.params),
         "training": dict(bundle.training),
         "provenance": dict(bundle.provenance),
         "members": [{"name": m.name, "n_bytes": m.n_bytes, "sha256": m.sha256} for m in bundle.members],
@@ -141,8 +142,9 @@ def describe_layers(state: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
     """Return name, shape, dtype and figures of each tensor."""
     rows = []
     for name, tensor in state.items():
-        # Of complex numbers the magnitude is described.
-        values = np.asarray(np.abs(tensor) if tensor.dtype.kind == "c" else tensor, np.float64)
+        # Of complex numbers the figures are those of the real and the imaginary parts together.
+        parts = np.stack((tensor.real, tensor.imag)) if np.iscomplexobj(tensor) else tensor
+        values = np.asarray(parts, np.float64)
         finite = values[np.isfinite(values)]
         rows.append(
             {

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from ptycho_engine.arrays import ComplexArray
 from ptycho_engine.config import ModelConfig, TrainConfig
 from ptycho_engine.errors import ConfigError
+from ptycho_engine.models.architectures import ARCHITECTURES
 from ptycho_engine.physics.scaling import probe_energy
 
 _HIGHEST_RATE = 6e-3
@@ -71,10 +72,26 @@ def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
     base = ModelConfig(n=n, gridsize=config.gridsize)
     plan = recipes[config.recipe](base, probe)
     if config.architecture is not None and config.architecture != plan.model.architecture:
-        plan = replace(plan, model=replace(base, architecture=config.architecture))
+        plan = replace(plan, model=_chosen(config.architecture, base, plan.model))
     if config.n_filters_scale is not None:
+        _require_ladder(plan.model.architecture)
         plan = replace(plan, model=replace(plan.model, n_filters_scale=config.n_filters_scale))
     return plan if config.learning_rate is None else replace(plan, learning_rate=config.learning_rate)
+
+
+def _chosen(name: str, base: ModelConfig, recipe: ModelConfig) -> ModelConfig:
+    """Return the network of another architecture than the recipe's own."""
+    if name not in ARCHITECTURES.names():
+        return replace(base, architecture=name)  # Refused when it is built, with the names there are.
+    architecture = ARCHITECTURES.get(name)
+    # PtychoPINN's generators take the input and the groups that the recipe prefers; its CNN takes only its own.
+    model = base if architecture.has_ladder else recipe
+    return replace(model, architecture=name, output=architecture.outputs[0])
+
+
+def _require_ladder(name: str) -> None:
+    if name in ARCHITECTURES.names() and not ARCHITECTURES.get(name).has_ladder:
+        raise ConfigError(f"the network {name!r} has no ladder of filters to scale", "Leave n_filters_scale empty.")
 
 
 def transparent_amplitude(probe: ComplexArray, probe_scale: float) -> float:

@@ -109,7 +109,8 @@ class Trainer:
         # Convolutions on channels-last memory give the same numbers up to rounding, and take two thirds of the time.
         self.network: PatchNetwork = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.parameters = [one for one in self.network.parameters() if one.requires_grad]
-        self.fused = device.type in ("cpu", "cuda")
+        # The fused step does not know complex numbers.
+        self.fused = device.type in ("cpu", "cuda") and not any(one.is_complex() for one in self.parameters)
         self.optimiser = torch.optim.Adam(self.parameters, lr=plan.learning_rate, fused=self.fused)
         self.clip = GradientClip(plan.clip_factor, device)
         self.rate_factor = 1.0
@@ -152,6 +153,8 @@ class Trainer:
                 patches, predicted = self._as_trained(batch, scene)
         finally:
             hook.remove()
+        if self.plan.model.output == "real_imag":
+            return Drawn(patches, predicted, patches.abs(), patches.angle())
         amplitude, phase = (one.float().reshape(patches.shape) for one in heads[0])
         return Drawn(patches, predicted, amplitude, phase)
 

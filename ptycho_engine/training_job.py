@@ -13,6 +13,7 @@ from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError, DatasetError
 from ptycho_engine.fixed_sample import FixedSample
+from ptycho_engine.models.pinn import require_runnable
 from ptycho_engine.physics.scaling import light_factor, probe_energy
 from ptycho_engine.preview import RateLimit, choose_groups
 from ptycho_engine.recipes import Plan, plan_training
@@ -183,6 +184,7 @@ def _check_inputs(
             )
     if start_from is None:
         return
+    require_runnable(start_from)
     model = start_from.model
     if (model.n, model.gridsize) != (dataset.n, config.gridsize):
         raise BundleError(

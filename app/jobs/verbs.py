@@ -120,7 +120,7 @@ def _export_pictures(canvas: Canvas, path: Path) -> Iterator[EngineEvent]:
             yield FileWritten(target)
 
 
-_BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras"}
+_BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras", "data.pkl"}
 
 
 def holds_a_bundle(path: Path) -> bool:

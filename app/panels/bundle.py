@@ -21,6 +21,8 @@ from app.panels.panel import Panel
 from app.state.session import Session
 from app.widgets.assumption_form import AssumptionForm
 from app.widgets.table import Cell, Table
+from ptycho_engine.bundles.generator_records import GENERATORS
+from ptycho_engine.config import ModelConfig
 from ptycho_engine.documents import Bundle
 
 
@@ -30,7 +32,7 @@ def card_lines(bundle: Bundle) -> list[tuple[str, str]]:
     lines = [
         ("File", str(bundle.path) if bundle.path is not None else "not saved"),
         ("Release family", bundle.era),
-        ("Network", f"{model.architecture} · filters × {model.n_filters_scale}"),
+        ("Network", f"{model.architecture} · {_size(model)}"),
         ("Patch side N", f"{model.n} px"),
         ("Gridsize", f"{model.gridsize} ({model.channels} pattern{'' if model.channels == 1 else 's'} in a group)"),
         ("Parameters", f"{whole(bundle.n_parameters)} in {len(bundle.state)} tensors"),
@@ -45,6 +47,12 @@ def card_lines(bundle: Bundle) -> list[tuple[str, str]]:
     if bundle.notes:
         lines.append(("Notes", "\n".join(bundle.notes)))
     return lines
+
+
+def _size(model: ModelConfig) -> str:
+    if model.architecture in GENERATORS:
+        return f"width {model.fno_width} · {model.fno_modes} frequencies an axis · input {model.input_transform}"
+    return f"filters × {model.n_filters_scale}"
 
 
 def parameter_rows(bundle: Bundle) -> list[tuple[Cell, ...]]:

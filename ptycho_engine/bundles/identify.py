@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ptycho_engine.bundles.generator_records import generator_of, generator_settings, generator_shapes
 from ptycho_engine.bundles.layout import ERA, REFACTORED
 from ptycho_engine.bundles.tensor_shapes import settings_from_shapes, unused_tensors
 from ptycho_engine.config import ModelConfig
@@ -104,7 +105,9 @@ def _stored_assumptions(own: Mapping[str, Any]) -> tuple[str, ...]:
 def _release(state: Mapping[str, NDArray[Any]], records: Records) -> str:
     if any(".merge_blocks." in name for name in state):
         return _JUNE
-    if records.metadata or "model.forward_model.rect_scaler.s1" in state or "architecture" in records.params:
+    # Only July 2026 asked which architecture; the settings in older checkpoints do not say.
+    said = "architecture" in records.metadata.get("model_config", {}) or "architecture" in records.params
+    if said or "model.forward_model.rect_scaler.s1" in state:
         return ERA
     return _FEBRUARY if "model.forward_model.alpha" in state else _NOVEMBER
 
@@ -119,7 +122,7 @@ def _settings(
         "n_filters_scale": _whole(records.model("n_filters_scale", "n_filters_scale", 2), "n_filters_scale"),
     }
     object_big = bool(records.model("object_big", "object.big", said["gridsize"] > 1))
-    shapes = settings_from_shapes(state)
+    shapes = generator_shapes(state) or settings_from_shapes(state)
     channels = shapes.pop("channels", None)
     if channels == 1 and said["gridsize"] > 1:
         object_big = False
@@ -133,8 +136,11 @@ def _settings(
             notes.append(f"The records say {key} = {said[key]}, the tensors {value}; the tensors are believed.")
     older = release in (_NOVEMBER, _FEBRUARY)
     unknown, assumed = _what_shapes_do_not_tell(records, release, notes)
+    if generator_of(state) is not None:
+        # What is not recorded are settings of the convolutional networks.
+        assumed = ()
     settings = {
-        "architecture": _architecture(state, records),
+        "architecture": str(records.model("architecture", "architecture", "cnn")),
         "release": release,
         "object_big": object_big,
         "probe_scale": float(records.data("probe_scale", "probe_scale", 1.0 if older else 4.0)),
@@ -144,7 +150,7 @@ def _settings(
         "probe_mask": bool(records.model("probe_mask", "probe.mask", False)),
         "supervised": not any(name.startswith("model.forward_model.") for name in state) and release != _NOVEMBER,
     }
-    return said | settings | unknown | shapes, assumed
+    return said | settings | unknown | shapes | generator_settings(state, records, notes), assumed
 
 
 def _what_shapes_do_not_tell(
@@ -196,11 +202,3 @@ def _activation(said: str, notes: list[str]) -> str:
     # PtychoPINN takes every name but sigmoid for this.
     notes.append(f"The amplitude activation {said[:40]!r} means SiLU.")
     return "silu"
-
-
-def _architecture(state: Mapping[str, NDArray[Any]], records: Records) -> str:
-    said = str(records.model("architecture", "architecture", "cnn"))
-    if said == "cnn" and any(".lifter." in name for name in state):
-        # Upstream's flat table says cnn whatever the network is.
-        return "fno"
-    return said

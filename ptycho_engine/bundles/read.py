@@ -21,6 +21,8 @@ from ptycho_engine.bundles.layout import (
     history_from,
     read_own_member,
 )
+from ptycho_engine.bundles.lightning import is_torch_file, read_lightning
+from ptycho_engine.bundles.tensorflow import is_tensorflow, read_tensorflow
 from ptycho_engine.bundles.torch_file import read_torch_file
 from ptycho_engine.bundles.unpickle import read_plain
 from ptycho_engine.bundles.upstream_records import metadata_of, params_of
@@ -54,6 +56,10 @@ def read_bundle(path: str | Path) -> Bundle:
     try:
         require_bundle_file(path)
         with open_archive(path) as archive:
+            if is_tensorflow(archive):
+                return read_tensorflow(archive, path, _name(path))
+            if is_torch_file(archive):
+                return _read_checkpoint(archive, path)
             require_bundle_members(archive)
             return _read(archive, path)
     except BundleError as error:
@@ -77,29 +83,55 @@ def _read(archive: Archive, path: Path) -> Bundle:
     metadata = _metadata(archive, notes)
     own = read_own_member(archive.read_hashed(OWN)) if OWN in archive.names else None
     refactored = "backend" in manifest or "artifact_schema_version" in manifest or "model_spec" in metadata
-    identity = identify(state, Records(params, metadata, refactored), own, notes)
+    return _described(archive, path, state, Records(params, metadata, refactored), own, {}, notes)
+
+
+def _read_checkpoint(archive: Archive, path: Path) -> Bundle:
+    notes: list[str] = []
+    found = read_lightning(archive, notes)
+    state = _tensors(found.state, "the checkpoint", notes)
+    return _described(archive, path, state, Records({}, found.records), None, found.origin, notes)
+
+
+def _described(
+    archive: Archive,
+    path: Path,
+    state: dict[str, NDArray[Any]],
+    records: Records,
+    own: Mapping[str, Any] | None,
+    origin: Mapping[str, Any],
+    notes: list[str],
+) -> Bundle:
+    params, metadata = records.params, records.metadata
+    identity = identify(state, records, own, notes)
     model = identity.model
-    n_photons = _number(own, "n_photons") if own is not None else _number(params, "nphotons")
-    scale, origin = _intensity_scale(params, own, n_photons, model.n)
+    n_photons = _number(own, "n_photons") if own is not None else _photons(records)
+    scale, scale_origin = _intensity_scale(params, own, n_photons, model.n)
     bundle = Bundle(
-        name=path.parent.name if path.name == FILE_NAME and path.parent.name else path.name.removesuffix(".zip"),
+        name=_name(path),
         path=path,
         era=identity.era,
         model=model,
         state=state,
         intensity_scale=scale,
-        intensity_scale_origin=origin,
+        intensity_scale_origin=scale_origin,
         input_scale=None if own is None else _number(own, "input_scale"),
         n_photons=n_photons,
         params=params,
         training=_training(metadata, own),
-        provenance=_provenance(params, own),
+        provenance=_provenance(params, own) | dict(origin),
         history=None if own is None else history_from(own),
         members=archive.digest(),
         notes=tuple(notes),
         assumed=identity.assumed,
     )
     return _with_records(bundle, metadata)
+
+
+def _name(path: Path) -> str:
+    if path.name == FILE_NAME and path.parent.name:
+        return path.parent.name
+    return path.name.removesuffix(".zip").removesuffix(".ckpt")
 
 
 def _with_records(bundle: Bundle, metadata: Mapping[str, Any]) -> Bundle:
@@ -223,6 +255,11 @@ def _number(table: Mapping[str, Any], key: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def _photons(records: Records) -> float | None:
+    stored = _number(records.params, "nphotons")
+    return stored if stored is not None else _number(records.metadata.get("data_config", {}), "nphotons")
 
 
 def _training(metadata: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any] | None) -> dict[str, Any]:

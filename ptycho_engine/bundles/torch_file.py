@@ -1,6 +1,8 @@
 """Read the files that ``torch.save`` writes, as plain data and numpy arrays, without torch and without running them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,11 +40,25 @@ TORCH_NAMES = frozenset(_MADE) | frozenset(("torch", name) for name in _STORAGES
 _DAMAGED = "The file is damaged or was tampered with; ask for it again."
 
 
-@dataclass(frozen=True, slots=True)
 class _Storage:
-    """A run of numbers in a member of the file."""
+    """A run of numbers in a member of the file, read when its numbers are asked for."""
 
-    values: NDArray[Any]
+    def __init__(self, read: "Callable[[], NDArray[Any]]") -> None:
+        self._read = read
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        return self._read()
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    """A tensor whose numbers were not read yet."""
+
+    storage: _Storage
+    offset: int
+    size: tuple[object, ...]
+    stride: tuple[object, ...]
 
 
 def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None) -> object:
@@ -66,17 +82,61 @@ def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None)
         raise BundleError(
             f"{member} is not in the zip format of torch.save", "Save it again with a torch of version 1.6 or later."
         )
-    archive = nested_archive(data, member)
+    return read_torch_archive(nested_archive(data, member), member=member, notes=notes)
+
+
+def read_torch_archive(
+    archive: Archive, *, member: str, notes: list[str] | None = None, only: Collection[str] | None = None
+) -> object:
+    """Return what ``torch.save`` stored in an open archive, as :func:`read_torch_file` does.
+
+    Parameters
+    ----------
+    archive
+        The whole file.
+    member
+        What it is called in messages.
+    notes
+        Receives what was odd but harmless, one sentence each.
+    only
+        Entries of the outermost dictionary; the others are left out and their numbers never read. ``None`` takes all.
+
+    Raises
+    ------
+    BundleError
+        If it is damaged, or holds anything but plain data and dense tensors.
+    """
     prefix = _prefix(archive, member)
     big_endian = f"{prefix}/byteorder" in archive.names and archive.read(f"{prefix}/byteorder", 16) == b"big"
     storages = _Storages(archive, prefix, ">" if big_endian else "<")
     description = archive.read(f"{prefix}/data.pkl", 4 * 2**20)
     value = read_plain(
-        description, member=member, known=_torch_objects(storages), persistent=storages.load, notes=notes
+        description,
+        member=member,
+        known=_torch_objects(storages, later=only is not None),
+        persistent=storages.load,
+        notes=notes,
     )
+    if only is not None:
+        wanted = {key: entry for key, entry in value.items() if key in only} if isinstance(value, dict) else value
+        try:
+            value = _with_numbers(wanted, storages)
+        except Malformed as error:
+            raise BundleError(f"{member} cannot be read: {error}", _DAMAGED) from error
     _refuse_bare_storages(value, member)
     if notes is not None and any(kind == "BFloat16Storage" for kind, _ in storages.loaded.values()):
         notes.append(f"{member} holds bfloat16 numbers, which are used as float32.")
+    return value
+
+
+def _with_numbers(value: Any, storages: "_Storages") -> Any:
+    """Return ``value`` with arrays for tensors that were not read yet."""
+    if isinstance(value, _Tensor):
+        return storages.array(value)
+    if isinstance(value, dict):
+        return {key: _with_numbers(entry, storages) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_with_numbers(entry, storages) for entry in value)
     return value
 
 
@@ -94,7 +154,8 @@ class _Storages:
         self.archive = archive
         self.prefix = prefix
         self.order = order
-        self.loaded: dict[str, tuple[str, _Storage]] = {}
+        self.named: dict[str, tuple[str, _Storage]] = {}
+        self.arrays: dict[tuple[int, int, tuple[object, ...], tuple[object, ...]], NDArray[Any]] = {}
         self.room = 0
         """Bytes that all tensors may have together: views of one run must not multiply it without end."""
 
@@ -104,18 +165,32 @@ class _Storages:
                 pass
             case _:
                 raise Malformed("a reference to data of an unknown kind")
-        known = self.loaded.get(key)
+        known = self.named.get(key)
         if known is not None:
             if known[0] != kind:
                 raise Malformed(f"the data {shown(key)} with two kinds of numbers")
             return known[1]
         if not key.isdecimal() or not key.isascii():
             raise Malformed(f"the data {shown(key)}")
-        raw = self.archive.view(f"{self.prefix}/data/{key}")
-        storage = _Storage(_numbers(raw, _STORAGES[kind], self.order, count))
-        self.room += 4 * max(storage.values.nbytes, 64)
-        self.loaded[key] = (kind, storage)
+        storage = _Storage(lambda: self._values(key, kind, count))
+        self.named[key] = (kind, storage)
         return storage
+
+    def array(self, tensor: _Tensor) -> NDArray[Any]:
+        """Return the numbers of a tensor; what the file shares between names is one array."""
+        identity = (id(tensor.storage), tensor.offset, tensor.size, tensor.stride)
+        if identity not in self.arrays:
+            array = _view(tensor.storage.values, tensor.offset, tensor.size, tensor.stride)
+            self.room -= array.nbytes
+            if self.room < 0:
+                raise Malformed("tensors that are far larger than their data")
+            self.arrays[identity] = array
+        return self.arrays[identity]
+
+    def _values(self, key: str, kind: str, count: int) -> NDArray[Any]:
+        values = _numbers(self.archive.view(f"{self.prefix}/data/{key}"), _STORAGES[kind], self.order, count)
+        self.room += 4 * max(values.nbytes, 64)
+        return values
 
 
 def _numbers(raw: memoryview | bytes, kind: str, order: Literal["<", ">"], count: int) -> NDArray[Any]:
@@ -130,25 +205,24 @@ def _numbers(raw: memoryview | bytes, kind: str, order: Literal["<", ">"], count
     return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="), copy=False)
 
 
-def _torch_objects(storages: _Storages) -> KnownTable:
-    def tensor(*arguments: object) -> NDArray[Any]:
+def _torch_objects(storages: _Storages, *, later: bool) -> KnownTable:
+    """Return the table of known objects; ``later`` leaves the numbers of tensors unread."""
+
+    def tensor(*arguments: object) -> NDArray[Any] | _Tensor:
         match arguments:
-            case (_Storage(values=values), int(offset), tuple(size), tuple(stride), bool(), hooks, *rest):
+            case (_Storage() as storage, int(offset), tuple(size), tuple(stride), bool(), hooks, *rest):
                 # Hooks are code; a fresh state dictionary has an empty dictionary of them.
                 if hooks or any(rest):
                     raise Malformed("a tensor with hooks")
-                array = _view(values, offset, size, stride)
+                described = _Tensor(storage, offset, size, stride)
             case _:
                 raise Malformed("the arguments of a tensor")
-        storages.room -= array.nbytes
-        if storages.room < 0:
-            raise Malformed("tensors that are far larger than their data")
-        return array
+        return described if later else storages.array(described)
 
-    def parameter(*arguments: object) -> NDArray[Any]:
+    def parameter(*arguments: object) -> NDArray[Any] | _Tensor:
         match arguments:
-            case (np.ndarray() as array, bool(), hooks) if not hooks:
-                return array
+            case (np.ndarray() | _Tensor() as tensor, bool(), hooks) if not hooks:
+                return tensor
             case _:
                 raise Malformed("the arguments of a parameter")
 

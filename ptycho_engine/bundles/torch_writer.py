@@ -99,8 +99,11 @@ def _encode_entries(entries: Mapping[Any, Any], storages: list[NDArray[Any]]) ->
 
 def _encode_tensor(array: NDArray[Any], storages: list[NDArray[Any]]) -> bytes:
     kind = _STORAGES[array.dtype.name]
-    key = str(len(storages))
-    storages.append(array)
+    # One array with several names is written once, as torch does.
+    place = next((number for number, stored in enumerate(storages) if stored is array), len(storages))
+    if place == len(storages):
+        storages.append(array)
+    key = str(place)
     strides = tuple(int(step) // array.itemsize for step in np.ascontiguousarray(array).strides)
     if array.ndim == 0:
         strides = ()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ptycho_engine.bundles.generator_records import GENERATORS, generator_records
 from ptycho_engine.bundles.layout import ERA
 from ptycho_engine.bundles.upstream_tables import (
     DATA_CONFIG,
@@ -56,6 +57,7 @@ def params_of(bundle: Bundle) -> dict[str, Any]:
     }
     if bundle.n_photons is not None:
         known["nphotons"] = bundle.n_photons
+    known |= generator_records(model)
     known |= _renamed(bundle.training, _FROM_TRAINING) | _renamed(bundle.provenance, _FROM_PROVENANCE)
     table = defaults | {key: value for key, value in bundle.params.items() if value is not None or key in defaults}
     told = {key: value for key, value in known.items() if key in table}
@@ -102,6 +104,8 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
         "loss_function": "MAE" if params["torch_loss_mode"] == "mae" else "Poisson",
     }
     network |= _older_heads(bundle)
+    if model.architecture in GENERATORS:
+        network |= generator_records(model) | {"cnn_output_mode": MODEL_CONFIG["cnn_output_mode"]}
     training = shared | {
         "epochs": params["nepochs"],
         "output_dir": params["output_prefix"],

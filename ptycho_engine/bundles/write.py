@@ -26,7 +26,7 @@ from ptycho_engine.bundles.layout import (
 )
 from ptycho_engine.bundles.torch_writer import torch_file_bytes
 from ptycho_engine.bundles.upstream_records import metadata_of, params_of
-from ptycho_engine.documents import Bundle
+from ptycho_engine.documents import TENSORFLOW_ERA, Bundle
 from ptycho_engine.errors import BundleError
 
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -68,6 +68,8 @@ def save_bundle(bundle: Bundle, path: str | Path) -> None:
 
 
 def _require_sound(bundle: Bundle) -> None:
+    if bundle.era == TENSORFLOW_ERA:
+        raise BundleError("a TensorFlow network cannot be saved in another layout", "Keep the file it is in.")
     for name, array in bundle.state.items():
         if array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise BundleError(f"{name} holds values that are not finite", "Train again with a lower learning rate.")

@@ -40,11 +40,6 @@ def require_bundle_file(path: Path) -> None:
 def require_bundle_members(archive: Archive) -> None:
     """Raise, saying what it is instead, unless the archive has a bundle's manifest where it belongs."""
     names = archive.names
-    if any(name.endswith("model.keras") for name in names):
-        raise BundleError(
-            "this is a TensorFlow bundle of PtychoPINN, whose weights are of another network",
-            "Train again, or convert it with PtychoPINN.",
-        )
     if MANIFEST in names:
         return
     nested = [name for name in names if PurePosixPath(name).name == MANIFEST]
@@ -56,9 +51,4 @@ def require_bundle_members(archive: Archive) -> None:
         )
     if any(name.endswith(".npy") for name in names):
         raise BundleError("this is a dataset, not a model bundle", "Open it as a dataset.")
-    if any(PurePosixPath(name).name == "data.pkl" for name in names):
-        raise BundleError(
-            "this is a torch or Lightning checkpoint, not a model bundle",
-            "Open the wts.h5.zip that the training saved at its end.",
-        )
     raise BundleError(f"this zip archive is not a model bundle (it has no {MANIFEST})", "Choose the file wts.h5.zip.")

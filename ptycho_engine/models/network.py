@@ -1,5 +1,7 @@
 """What every architecture is to the rest of the engine: patterns in, complex patches out, and a start."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,9 @@ class PatchModule(nn.Module):
     ``forward`` takes ``(B, channels, N, N)`` and returns two quantities of the same shape: amplitude and phase, or real
     and imaginary part, as ``ModelConfig.output`` says.
     """
+
+    is_generator: ClassVar[bool] = False
+    """Whether bundles hold its tensors twice, as ``model.generator`` before they do as ``model.autoencoder``."""
 
     def start_transparent(self, amplitude: float) -> None:
         """Set the last layers so that every patch starts as a transparent object of this amplitude."""
@@ -45,6 +50,8 @@ class _Constants(nn.Module):
 class _Inner(nn.Module):
     def __init__(self, model: ModelConfig, autoencoder: PatchModule) -> None:
         super().__init__()
+        if autoencoder.is_generator:
+            self.generator = autoencoder
         self.autoencoder = autoencoder
         # Without constants the module has no tensors, and leaves no name in the state.
         names = () if model.supervised else RELEASES[model.release].constants

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho_engine.arrays import frozen_array
 from ptycho_engine.config import ModelConfig
-from ptycho_engine.documents import Bundle
+from ptycho_engine.documents import TENSORFLOW_ERA, Bundle
 from ptycho_engine.errors import BundleError, ConfigError, EngineError
 from ptycho_engine.models.architectures import ARCHITECTURES
 
@@ -34,6 +35,11 @@ def build_network(model: ModelConfig) -> "PatchNetwork":
         raise ConfigError(
             f"networks of the architecture {model.architecture!r} cannot be built here", f"Those that can are: {known}."
         ) from error
+    if model.output not in architecture.outputs:
+        raise ConfigError(
+            f"the network {model.architecture!r} does not draw {model.output}",
+            f"Choose an output of {', '.join(architecture.outputs)}.",
+        )
     return PatchNetwork(model, architecture.build(model))
 
 
@@ -45,12 +51,29 @@ def build_model(bundle: Bundle, device: "torch.device | str" = "cpu") -> "PatchN
     BundleError
         If the tensors are not exactly those of the network, or one of them is not finite.
     """
+    require_runnable(bundle)
     try:
         network = build_network(bundle.model)
         load_state(network, bundle.state)
     except EngineError as error:
         raise BundleError(error.message, error.hint, file=bundle.path) from error
     return network.to(device).eval()
+
+
+def require_runnable(bundle: Bundle) -> None:
+    """Raise, saying what to do instead, if the network of a bundle is of a kind that cannot be built here.
+
+    Raises
+    ------
+    BundleError
+        If it is of TensorFlow.
+    """
+    if bundle.era == TENSORFLOW_ERA:
+        raise BundleError(
+            "this is a TensorFlow network of PtychoPINN, which can be looked at here, but not run",
+            "Train a network anew on the same scan, or run this one with PtychoPINN's TensorFlow backend.",
+            file=bundle.path,
+        )
 
 
 def initialise_transparent(network: "PatchNetwork", model: ModelConfig, amplitude: float) -> None:
@@ -75,12 +98,10 @@ def initialise_transparent(network: "PatchNetwork", model: ModelConfig, amplitud
 
 def state_of(network: "PatchNetwork") -> dict[str, NDArray[Any]]:
     """Return read-only host copies of all tensors, by upstream's names and in upstream's order."""
-    state = {}
-    for name, tensor in network.state_dict().items():
-        array = tensor.detach().cpu().contiguous().numpy().copy()
-        array.setflags(write=False)
-        state[name] = array
-    return state
+    tensors = network.state_dict(keep_vars=True)
+    # A tensor with several names is one array with several names.
+    arrays = {id(tensor): frozen_array(tensor.detach().cpu().contiguous().numpy()) for tensor in tensors.values()}
+    return {name: arrays[id(tensor)] for name, tensor in tensors.items()}
 
 
 def load_state(network: "PatchNetwork", state: Mapping[str, NDArray[Any]]) -> None:
@@ -93,7 +114,7 @@ def load_state(network: "PatchNetwork", state: Mapping[str, NDArray[Any]]) -> No
     """
     import torch
 
-    own = network.state_dict()
+    own = network.state_dict(keep_vars=True)
     _refuse("are missing", [name for name in own if name not in state])
     _refuse("are not of this network", [name for name in state if name not in own])
     _refuse(
@@ -104,19 +125,31 @@ def load_state(network: "PatchNetwork", state: Mapping[str, NDArray[Any]]) -> No
             if tuple(state[name].shape) != tuple(tensor.shape)
         ],
     )
-    kinds = {name: "f" if tensor.is_floating_point() else "iu" for name, tensor in own.items()}
+    kinds = {
+        name: "f" if tensor.is_floating_point() else "c" if tensor.is_complex() else "iu"
+        for name, tensor in own.items()
+    }
     _refuse(
         "hold the wrong kind of number",
         [f"{name} ({state[name].dtype})" for name in own if state[name].dtype.kind not in kinds[name]],
     )
     _refuse(
         "hold values that are not finite",
-        [name for name in own if kinds[name] == "f" and not np.isfinite(state[name]).all()],
+        [name for name in own if kinds[name] in "fc" and not np.isfinite(state[name]).all()],
     )
+    _refuse("have values that contradict each other", _contradictions(own, state))
     with torch.no_grad():
         for name, tensor in own.items():
             # A copy, because torch warns of arrays that may not be written.
             tensor.copy_(torch.from_numpy(np.array(state[name], copy=True)))
+
+
+def _contradictions(own: "Mapping[str, torch.Tensor]", state: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Return the names under which one tensor of the network would get other values than under its first name."""
+    first: dict[int, str] = {}
+    for name, tensor in own.items():
+        first.setdefault(id(tensor), name)
+    return [name for name, tensor in own.items() if not np.array_equal(state[name], state[first[id(tensor)]])]
 
 
 def _refuse(problem: str, names: list[str]) -> None:

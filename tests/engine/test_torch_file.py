@@ -182,9 +182,22 @@ def test_tensors_that_lie_are_refused(description: bytes, message: str) -> None:
 
 
 def test_one_run_of_numbers_cannot_be_copied_without_end() -> None:
-    one = tensor_pickle("FloatStorage", 250_000, 0, (500, 500), (1, 500))[2:-1]
+    views = [tensor_pickle("FloatStorage", 250_000, start, (400, 500), (1, 500))[2:-1] for start in range(50)]
     with pytest.raises(BundleError, match="far larger than their data"):
-        read_torch_file(crafted(b"\x80\x02(" + one * 50 + b"l.", bytes(1_000_000)), member="m")
+        read_torch_file(crafted(b"\x80\x02(" + b"".join(views) + b"l.", bytes(1_000_000)), member="m")
+
+
+def test_a_tensor_with_several_names_is_one_array_in_both_directions() -> None:
+    shared = torch.arange(6.0)
+    ours = read_torch_file(saved({"a": shared, "b": shared, "c": shared[1:]}), member="m")
+    assert isinstance(ours, dict)
+    assert ours["a"] is ours["b"]
+    assert np.array_equal(ours["c"], shared[1:])
+    data = torch_file_bytes({"a": ours["a"], "b": ours["b"]})
+    back = loaded(data)
+    assert back["a"].data_ptr() == back["b"].data_ptr()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert sum(name.startswith("model/data/") for name in archive.namelist()) == 1
 
 
 @pytest.mark.parametrize(
