@@ -50,6 +50,10 @@ class _Storage:
     def values(self) -> NDArray[Any]:
         return self._read()
 
+    @property
+    def is_read(self) -> bool:
+        return "values" in vars(self)
+
 
 @dataclass(frozen=True, slots=True)
 class _Tensor:
@@ -124,7 +128,7 @@ def read_torch_archive(
         except Malformed as error:
             raise BundleError(f"{member} cannot be read: {error}", _DAMAGED) from error
     _refuse_bare_storages(value, member)
-    if notes is not None and any(kind == "BFloat16Storage" for kind, _ in storages.loaded.values()):
+    if notes is not None and any(kind == "BFloat16Storage" and one.is_read for kind, one in storages.named.values()):
         notes.append(f"{member} holds bfloat16 numbers, which are used as float32.")
     return value
 

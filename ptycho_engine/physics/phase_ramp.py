@@ -83,7 +83,8 @@ class PhaseRamp:
     def _step(self, drawn: torch.Tensor, measured: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
         """Return the change of the slope that one linear fit asks for."""
         normal = torch.zeros(2, 2, dtype=torch.float64, device=slope.device)
-        right = torch.zeros(2, dtype=torch.float64, device=slope.device)
+        right = torch.zeros(2, 2, dtype=torch.float64, device=slope.device)
+        level = torch.zeros(2, dtype=torch.float64, device=slope.device)
         phase = torch.einsum("i,iyx->yx", slope.float(), self._axes)
         # A ramp over the object and one over each patch differ by a constant for each patch, which no pattern shows.
         light = self._light * torch.polar(torch.ones_like(phase), phase)
@@ -94,9 +95,12 @@ class PhaseRamp:
             amplitude = field.abs()
             direction = field.conj() / amplitude.clamp(min=torch.finfo(amplitude.dtype).tiny)
             change = (direction[:, None] * slopes).real
-            lacking = torch.fft.ifftshift(pattern, dim=(-2, -1)) - amplitude
+            both = torch.stack([torch.fft.ifftshift(pattern, dim=(-2, -1)), amplitude])
             normal += torch.einsum("kiyx,kjyx->ij", change, change)
-            right += torch.einsum("kiyx,kyx->i", change, lacking)
+            right += torch.einsum("kiyx,bkyx->bi", change, both)
+            level += torch.einsum("bkyx,kyx->b", both, amplitude)
+        # An object that is too bright as a whole is no reason for a slope: measured and predicted are brought level.
+        lacking = right[0] * (level[1] / level[0]) - right[1]
         held = _SINGULAR * normal.diagonal().sum() + torch.finfo(torch.float64).tiny
-        step: torch.Tensor = torch.linalg.solve(normal + held * torch.eye(2).to(normal), right)
+        step: torch.Tensor = torch.linalg.solve(normal + held * torch.eye(2).to(normal), lacking)
         return step

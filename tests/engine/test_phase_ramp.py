@@ -50,6 +50,12 @@ def test_a_ramp_that_was_taken_from_the_patches_is_found(slope: tuple[float, flo
     np.testing.assert_allclose(found, slope, atol=2e-4)
 
 
+def test_a_ramp_is_found_whatever_the_level_of_the_object() -> None:
+    patches, measured = drawn_and_measured(1e5)
+    turned = patches * ramp((0.01, -0.02)).conj()
+    np.testing.assert_allclose(fit(turned * np.float32(3.0), measured), fit(turned, measured), rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("n_photons", [1e3, 1e5])
 def test_noise_hardly_bends_the_truth(n_photons: float) -> None:
     patches, measured = drawn_and_measured(n_photons)

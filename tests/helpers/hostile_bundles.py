@@ -319,7 +319,7 @@ def contradicts_itself() -> dict[str, Kind]:
         "its own record broken": ("not readable", with_member("ptychoscope.json", b"{")),
         "its own record very deep": ("not readable", with_member("ptychoscope.json", b"[" * 100_000)),
         "a TensorFlow bundle with code": (
-            "TensorFlow|would load",
+            "TensorFlow|would load|model.keras",
             lambda folder: stored(folder, packed({
                 "manifest.dill": members()["manifest.dill"], f"{_MODEL}/model.keras": b"PK",
                 f"{_MODEL}/custom_objects.dill": _by_value(lambda: Path(CANARY).touch()),
