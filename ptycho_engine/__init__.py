@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ptycho_engine.models.pinn import build_model
     from ptycho_engine.opening import open_bundle, open_dataset
     from ptycho_engine.physics.simulate import SimulateConfig, simulate_scan
-    from ptycho_engine.prediction import predict_amplitude
+    from ptycho_engine.prediction import predict_amplitude, predict_intensity
     from ptycho_engine.training import train
 
 __version__ = "0.1.0"
@@ -39,6 +39,7 @@ _HOMES = {
     "open_bundle": "opening",
     "open_dataset": "opening",
     "predict_amplitude": "prediction",
+    "predict_intensity": "prediction",
     "read_bundle": "bundles.read",
     "read_dataset": "formats",
     "save_bundle": "bundles.write",
@@ -63,6 +64,7 @@ __all__ = [
     "open_bundle",
     "open_dataset",
     "predict_amplitude",
+    "predict_intensity",
     "read_bundle",
     "read_dataset",
     "save_bundle",

@@ -25,7 +25,7 @@ class Batch:
     groups: IndexArray
     """(B,) numbers of the groups."""
     images: torch.Tensor
-    """(B, C, N, N) float32 amplitudes times the input scale, channels last."""
+    """(B, C, N, N) float32 amplitudes, or counts, times the input scale, channels last."""
     local_offsets: torch.Tensor
     """(B, C, 2) float32 [px] position minus group centre, ``(y, x)``."""
     positions: PositionArray
@@ -45,13 +45,15 @@ class GroupBatches:
     grouping
         Its groups.
     input_scale
-        k, by which amplitudes are multiplied.
+        k, by which amplitudes are multiplied, or that of counts.
     device
         Where the batches are put.
     batch_size
         Groups in a batch.
     resident_bytes
         Memory that the patterns may take on the device; ``None`` takes a fraction of what is free now.
+    counts
+        Read the counts of a scan that holds counts, and not their roots.
     """
 
     def __init__(
@@ -62,8 +64,11 @@ class GroupBatches:
         device: torch.device,
         batch_size: int,
         resident_bytes: int | None = None,
+        *,
+        counts: bool = False,
     ) -> None:
         self.dataset = dataset
+        self._measured = dataset.counts if counts else dataset.diffraction
         self.grouping = grouping
         self.input_scale = np.float32(input_scale)
         self.device = device
@@ -142,8 +147,8 @@ class GroupBatches:
         return images.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else images
 
     def _normalised(self, indices: IndexArray) -> torch.Tensor:
-        amplitudes = np.asarray(self.dataset.diffraction(indices), np.float32)
-        return torch.from_numpy(amplitudes * self.input_scale)
+        measured = np.asarray(self._measured(indices), np.float32)
+        return torch.from_numpy(measured * self.input_scale)
 
 
 def _free_bytes(device: torch.device) -> int:

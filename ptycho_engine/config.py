@@ -3,122 +3,34 @@
 The command line and the form in the window are both made from these dataclasses: a setting is described once, here.
 """
 
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from numbers import Integral, Real
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 from ptycho_engine.errors import ConfigError
+from ptycho_engine.options import Config, Option, option, options_of
+
+__all__ = [
+    "SUPPORTED_SIDES",
+    "Accelerator",
+    "Config",
+    "GroupingConfig",
+    "InferConfig",
+    "ModelConfig",
+    "Option",
+    "Recipe",
+    "TrainConfig",
+    "option",
+    "options_of",
+]
 
 SUPPORTED_SIDES = (64, 128, 256)
 """The patch sides N, in pixels, for which the networks have a ladder of filters."""
 
+_DRAW_AMPLITUDE_AND_PHASE = ("full_patch_cnn",)
+"""Architectures without heads for real and imaginary part."""
+
 Accelerator = Literal["auto", "cpu", "gpu"]
 Recipe = Literal["reliable", "compatible", "upstream"]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """How one setting presents itself to a person."""
-
-    help: str
-    unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    advanced: bool = False
-    """Shown only when the person asks for all settings."""
-
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    unit: str = "",
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: tuple[str, ...] = (),
-    advanced: bool = False,
-) -> Any:
-    """Declare a dataclass field that carries an :class:`Option`."""
-    return field(default=default, metadata={"option": Option(help, unit, minimum, maximum, choices, advanced)})
-
-
-class Config:
-    """What all settings share: checks, and plain dictionaries in both directions."""
-
-    __slots__ = ()
-
-    def __post_init__(self) -> None:
-        for spec in fields(self):  # type: ignore[arg-type]
-            _check(spec, getattr(self, spec.name))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values, fit for JSON."""
-        return asdict(self)  # type: ignore[call-overload,no-any-return]
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Build from plain values; an unknown name is an error that lists the known ones."""
-        known = options_of(cls)
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ConfigError(
-                f"unknown setting {', '.join(unknown)} for {cls.__name__}", f"Known are: {', '.join(known)}."
-            )
-        return cls(**values)
-
-
-def options_of(config: type[Config]) -> dict[str, tuple[Option, Any, str]]:
-    """Return, for each field of a configuration, its option, its default and its type as written.
-
-    The default is ``dataclasses.MISSING`` where the field must be given.
-    """
-    result: dict[str, tuple[Option, Any, str]] = {}
-    for spec in fields(config):  # type: ignore[arg-type]
-        entry = spec.metadata.get("option", Option(""))
-        kind = spec.type if isinstance(spec.type, str) else getattr(spec.type, "__name__", str(spec.type))
-        default = spec.default if spec.default is not MISSING else MISSING
-        result[spec.name] = (entry, default, kind)
-    return result
-
-
-_KINDS: dict[str, tuple[type, str]] = {
-    "bool": (bool, "true or false"),
-    "int": (Integral, "a whole number"),
-    "float": (Real, "a number"),
-    "str": (str, "a text"),
-}
-
-
-def _check_kind(spec: "Field[Any]", value: Any) -> None:
-    kind = spec.type if isinstance(spec.type, str) else getattr(spec.type, "__name__", str(spec.type))
-    names = [name.strip() for name in kind.split("|")]
-    if value is None and "None" in names:
-        return
-    wanted = [_KINDS[name] for name in names if name in _KINDS]
-    fits = any(isinstance(value, kind) and (kind is bool or not isinstance(value, bool)) for kind, _ in wanted)
-    if wanted and not fits:
-        raise ConfigError(f"{spec.name} is {value!r}", f"It must be {wanted[0][1]}.")
-
-
-def _check(spec: "Field[Any]", value: Any) -> None:
-    entry: Option | None = spec.metadata.get("option")
-    if entry is None:
-        return
-    _check_kind(spec, value)
-    if value is None:
-        return
-    if entry.choices and str(value) not in entry.choices:
-        raise ConfigError(f"{spec.name} is {value!r}", f"It must be one of {', '.join(entry.choices)}.")
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return
-    if value != value:
-        raise ConfigError(f"{spec.name} is not a number", "Give a finite value.")
-    low, high = entry.minimum, entry.maximum
-    if (low is not None and value < low) or (high is not None and value > high):
-        bounds = f"from {low:g}" if high is None else f"up to {high:g}" if low is None else f"from {low:g} to {high:g}"
-        raise ConfigError(f"{spec.name} is {value!r}", f"It must be {bounds}{' ' + entry.unit if entry.unit else ''}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +130,13 @@ class ModelConfig(Config):
         choices=("amp_phase", "real_imag", "amp_phase_logits"),
         advanced=True,
     )
+    forward_model: str = option(
+        "amplitude",
+        "What is predicted: amplitudes, of modes that add coherently; or intensities, of modes that add incoherently, "
+        "with a factor for each part of the object: of normalised patterns (rectangular), or of counts",
+        choices=("amplitude", "rectangular", "counts"),
+        advanced=True,
+    )
     input_transform: str = option(
         "none",
         "What is done to the normalised input before the first layer",
@@ -271,6 +190,13 @@ class TrainConfig(Config):
     )
     loss: str = option(
         "poisson", "What is minimised: Poisson likelihood, or mean absolute error", choices=("poisson", "mae")
+    )
+    profile: str = option(
+        "amplitude",
+        "What the network reads and predicts: normalised amplitudes, which need no absolute scale; or count-intensity, "
+        "the counts of the detector, with modes of the probe that add incoherently and a real and an imaginary part "
+        "that are scaled apart. Amplitudes are turned into counts where the number of photons is known",
+        choices=("amplitude", "count-intensity"),
     )
     n_photons: float | None = option(
         None,
@@ -326,6 +252,21 @@ class TrainConfig(Config):
         advanced=True,
     )
 
+    def __post_init__(self) -> None:
+        Config.__post_init__(self)
+        if self.profile != "count-intensity":
+            return
+        if self.loss != "poisson":
+            raise ConfigError(
+                f"the loss {self.loss} does not fit the profile count-intensity", "Counts are judged by poisson."
+            )
+        if self.architecture in _DRAW_AMPLITUDE_AND_PHASE:
+            raise ConfigError(
+                f"the network {self.architecture} does not fit the profile count-intensity: it draws amplitude and "
+                "phase",
+                "Choose one that draws real and imaginary part, as cnn.",
+            )
+
     def grouping(self) -> GroupingConfig:
         """Return the settings with which the training groups are drawn."""
         return GroupingConfig(self.gridsize, self.n_groups, self.neighbor_count, self.seed)
@@ -348,6 +289,12 @@ class InferConfig(Config):
     weights: str = option("central", "How overlapping patches are weighted", choices=("central", "probe", "uniform"))
     crop: int | None = option(
         None, "Side of the central square of each patch that is stitched; empty takes N/2", unit="px", minimum=2
+    )
+    varpro: bool = option(
+        False,
+        "Solve for the factors of the real and the imaginary part of all patches that explain the measured intensities "
+        "best, before the canvas is complete",
+        advanced=True,
     )
     align_phases: bool = option(
         True,

@@ -105,6 +105,12 @@ class Dataset:
         """Side N of a pattern [px]."""
         return self.frames.shape[1]
 
+    def counts(self, indices: IndexArray | slice) -> FloatArray:
+        """Return patterns as **counts**, ``(k, N, N)`` float32, in the order asked for; of a scan that holds counts."""
+        if self.measurement != "intensity":
+            raise ValueError(f"{self.name} holds amplitudes, not counts")
+        return self.frames.read(indices)
+
     def diffraction(self, indices: IndexArray | slice) -> FloatArray:
         """Return patterns as **amplitude**, ``(k, N, N)`` float32, in the order asked for."""
         values = self.frames.read(indices)
@@ -139,6 +145,16 @@ class LossHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class CountStatistics:
+    """What a network that reads counts was trained with: measured once on the training patterns, then frozen."""
+
+    rms_input_scale: float
+    """By which counts are multiplied for the network: (N/2)/sqrt(mean over patterns of the sum of counts²)."""
+    mean_measured_intensity: float
+    """Mean count of a pixel, by which the loss is divided."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """A trained network with its scales and where they come from. Holds no live module."""
 
@@ -156,6 +172,8 @@ class Bundle:
     input_scale: float | None = None
     """k of the training data: (N/2)/sqrt(mean total of diffraction²); ``None`` if the bundle does not say."""
     n_photons: float | None = None
+    count_statistics: CountStatistics | None = None
+    """Of the training counts, where the network reads counts."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """The flat parameters of ``params.dill``, plain data."""
     training: Mapping[str, Any] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
 from ptycho_engine.batches import GroupBatches
@@ -42,8 +43,7 @@ class FixedSample:
         dataset, grouping = batches.dataset, batches.grouping
         probe = dataset.probe.astype(np.complex128)
         self.light: FloatArray = np.square(np.abs(probe)).sum(axis=0).astype(np.float32)
-        # The forward model adds the modes before they diffract.
-        self.empty = np.abs(np.fft.fftshift(np.fft.fft2(probe.sum(axis=0), norm="ortho"))).astype(np.float32)
+        self.empty = empty_pattern(probe, coherent=scene.statistics is None)
         patches = max(8, SAMPLE_PATCHES * 64 // dataset.n)
         count = max(1, patches // grouping.group_indices.shape[1])
         self.places = neighbourhoods(grouping.group_centers, count, NEIGHBOURHOODS)
@@ -58,19 +58,20 @@ class FixedSample:
         for place in self.places:
             batch = self.batches.batch(place)
             drawn = trainer.inspect(batch, self.scene)
-            parts = (drawn.patches, drawn.predicted, batch.images, drawn.amplitude, drawn.phase)
+            measured = trainer.profile.measured_amplitude(batch.images)
+            parts = (drawn.patches, drawn.predicted, measured, drawn.amplitude, drawn.phase)
             pieces.append([one.flatten(0, 1).cpu().numpy() for one in parts])
-        patches, predicted, measured, amplitude, phase = (np.concatenate(part) for part in zip(*pieces, strict=True))
+        patches, predicted, seen, amplitude, phase = (np.concatenate(part) for part in zip(*pieces, strict=True))
         shape = drawn_figures(
             amplitude,
             phase,
             self.light,
-            measured,
+            seen,
             predicted,
             intensity_scale=self.scene.intensity_scale,
             bound=amplitude_bound(trainer),
         )
-        return shape, self._fit(patches, predicted, measured, shape.finite == 1.0)
+        return shape, self._fit(patches, predicted, seen, shape.finite == 1.0)
 
     def _fit(self, patches: ComplexArray, predicted: FloatArray, measured: FloatArray, finite: bool) -> FitFigures:
         nothing = (math.nan, math.nan, math.nan)
@@ -115,6 +116,21 @@ class FixedSample:
             ours.append(drawn[common])
             truth.append(known[common])
         return correlations(np.concatenate(ours), np.concatenate(truth))
+
+
+def empty_pattern(probe: NDArray[np.complex128], *, coherent: bool) -> FloatArray:
+    """Return (N, N) the diffraction amplitude of an empty object under a probe of (n_modes, N, N).
+
+    Parameters
+    ----------
+    probe
+        The modes.
+    coherent
+        Whether they add before they diffract; else their intensities add.
+    """
+    waves = probe.sum(axis=0, keepdims=True) if coherent else probe
+    fields = np.fft.fftshift(np.fft.fft2(waves, norm="ortho"), axes=(1, 2))
+    return np.asarray(np.sqrt(np.square(np.abs(fields)).sum(axis=0)), np.float32)
 
 
 def neighbourhoods(centers: PositionArray, count: int, places: int) -> list[IndexArray]:

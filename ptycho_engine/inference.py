@@ -25,6 +25,7 @@ from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object,
 from ptycho_engine.inference_preview import InferencePreview
 from ptycho_engine.inference_stats import InferenceStats
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
+from ptycho_engine.inference_varpro import SolvedFactors
 from ptycho_engine.preview import RateLimit
 from ptycho_engine.refinement import Refinement
 from ptycho_engine.refinement_task import prepare_refinement
@@ -44,11 +45,12 @@ def infer(
 ) -> Generator[EngineEvent, None, None]:
     """Reconstruct the object of a scan; the last event, ``InferenceCompleted``, carries the canvas.
 
-    The patterns are normalised by the scan's own input scale. Each position is the first member of one group; all
-    members of all groups are stitched, each at its own position, so that a pixel is a mean over several groups. The
-    canvas is at network scale, and says by what to divide for the object's transmission. Memory does not depend on the
-    number of patterns, but the alignment of phases keeps the stitched squares: up to 1 GiB in memory, more in a
-    temporary file. Closing the generator cancels; the canvas that was sent last stays as it is.
+    Amplitudes are normalised by the scan's own input scale, counts by that of the training. Each position is the first
+    member of one group; all members of all groups are stitched, each at its own position, so that a pixel is a mean
+    over several groups. The canvas is at network scale, and says by what to divide for the object's transmission.
+    Memory does not depend on the number of patterns, but the alignment of phases keeps the stitched squares: up to
+    1 GiB in memory, more in a temporary file. Closing the generator cancels; the canvas that was sent last stays as it
+    is.
 
     Parameters
     ----------
@@ -107,6 +109,11 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     stitch: Stitch = LiveStitch(job) if job.mode is None else CompatibleStitch(job, job.mode)
     stats = InferenceStats(job.config, job.mode)
     yield from _stitched(job, stitch, stats, files)
+    factors = None
+    if job.varpro is not None:
+        factors = job.varpro.solve()
+        stitch.rescale(factors.s1, factors.s2)
+        yield MessageLogged("info", factors.text())
     told = stitch.align()
     if told is not None:
         yield told
@@ -117,11 +124,11 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     if described is not None:
         yield described
     if job.config.refine:
-        canvas = yield from _refined(job, canvas, truth, files)
+        canvas = yield from _refined(job, canvas, truth, files, factors)
         metrics = _compared(canvas, truth)
     else:
         metrics = _compared(canvas, truth)
-        files.write(job, canvas, None, metrics, None)
+        files.write(job, canvas, None, metrics, None, factors=factors)
     if metrics is not None:
         yield MetricsMeasured(metrics)
     rate = job.n_patches / seconds if seconds > 0 else 0.0
@@ -129,13 +136,13 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
 
 
 def _refined(
-    job: InferenceJob, drawn: Canvas, truth: Any, files: InferenceFiles
+    job: InferenceJob, drawn: Canvas, truth: Any, files: InferenceFiles, factors: SolvedFactors | None
 ) -> Generator[EngineEvent, None, Canvas]:
     """Refine what the network drew and write both; whoever stops in between keeps what was reached."""
 
     def write() -> Canvas:
         canvas = refinement.canvas()
-        files.write(job, canvas, drawn, _compared(canvas, truth), _compared(drawn, truth), refinement)
+        files.write(job, canvas, drawn, _compared(canvas, truth), _compared(drawn, truth), refinement, factors)
         return canvas
 
     refinement = Refinement(prepare_refinement(job.dataset, job.bundle, drawn, job.config, job.device), drawn)
@@ -191,10 +198,10 @@ def _whole(canvas: Canvas, n_patches: int) -> CanvasUpdated:
 
 
 def _opening_notes(job: InferenceJob) -> Iterator[MessageLogged]:
-    grouping, trained = job.batches.grouping, job.bundle.input_scale
-    n_groups, channels = grouping.group_indices.shape
-    known = "" if trained is None else f" (of the training data: {trained:.6g})"
-    yield MessageLogged("info", f"{n_groups} groups of {channels}; input scale k = {job.input_scale:.6g}{known}")
+    n_groups, channels = job.batches.grouping.group_indices.shape
+    yield MessageLogged("info", f"{n_groups} groups of {channels}; {job.level.note}")
+    if job.level.warning:
+        yield MessageLogged("warning", job.level.warning)
     if job.mode is not None:
         level = "" if abs(job.input_level - 1) < 0.01 else f"; the network reads {_level(job.input_level)}"
         yield MessageLogged("warning", f"{job.mode.note}{level}. Phases are left as drawn, nothing is refined")

@@ -9,6 +9,7 @@ from ptycho_engine.artefacts.json_file import write_json
 from ptycho_engine.artefacts.reconstruction import Reconstruction, write_reconstruction
 from ptycho_engine.documents import Canvas, ReconstructionMetrics
 from ptycho_engine.inference_job import InferenceJob, Predicted
+from ptycho_engine.inference_varpro import SolvedFactors
 from ptycho_engine.refinement import Refinement
 
 
@@ -42,6 +43,7 @@ class InferenceFiles:
         metrics: ReconstructionMetrics | None,
         network_metrics: ReconstructionMetrics | None,
         refinement: Refinement | None = None,
+        factors: SolvedFactors | None = None,
     ) -> None:
         """Write everything.
 
@@ -57,7 +59,7 @@ class InferenceFiles:
         result = Reconstruction(
             canvas,
             network_canvas,
-            job.bundle.intensity_scale,
+            job.level.intensity_scale,
             dataset=job.dataset.name,
             bundle=job.bundle.name,
             refined_probe=None if refinement is None else refinement.probe(),
@@ -73,5 +75,6 @@ class InferenceFiles:
             "dropped": canvas.dropped,
             "network_per_physical": canvas.network_per_physical,
             "refinement": None if refinement is None else refinement.report(),
+            "varpro": None if factors is None else factors.as_dict(),
         }
         write_json(figures, self.folder / "metrics.json")

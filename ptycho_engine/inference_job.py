@@ -1,8 +1,7 @@
 """An inference made ready: inputs checked and normalised, network rebuilt, patches computed batch by batch."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,14 +11,15 @@ from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionA
 from ptycho_engine.batches import GroupBatches
 from ptycho_engine.config import InferConfig
 from ptycho_engine.documents import Bundle, Dataset
-from ptycho_engine.errors import BundleError, ConfigError, DatasetError
+from ptycho_engine.errors import BundleError, ConfigError
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.inference_compatibility import CompatibilityMode, compatibility_mode
+from ptycho_engine.inference_level import InferenceLevel, inference_level
+from ptycho_engine.inference_varpro import VarPro
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_model, require_runnable
-from ptycho_engine.physics.forward import predict_amplitude
+from ptycho_engine.physics.forward import predict_amplitude, predict_intensity_rectangular
 from ptycho_engine.physics.phase_ramp import PhaseRamp
-from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, light_factor
 from ptycho_engine.validation import spread_groups
 
 CPU_PIECE = 16
@@ -48,28 +48,31 @@ class InferenceJob:
     device: torch.device
     network: PatchNetwork
     batches: GroupBatches
-    input_scale: float
-    """By which amplitudes are multiplied before the network."""
-    normal_scale: float
-    """k of these patterns, by which they are multiplied in training."""
+    level: InferenceLevel
+    """How the network reads the scan."""
     probe: torch.Tensor
     crop: int
-    amplitude_factor: float
-    """By which patches are multiplied, because the network learned its amplitudes under a probe of other energy."""
     mode: CompatibilityMode | None = None
     """The release to follow; ``None`` infers the right way."""
     ramp: PhaseRamp | None = None
     """Takes in what is drawn, where phases are to be aligned."""
+    varpro: VarPro | None = None
+    """Takes in what is drawn, where the factors of its two parts are to be solved for."""
+
+    @property
+    def input_scale(self) -> float:
+        """By which what was measured is multiplied before the network."""
+        return self.level.input_scale
 
     @property
     def input_level(self) -> float:
         """How many times as bright as in training the patterns are that the network reads."""
-        return self.input_scale / self.normal_scale
+        return self.level.input_scale / self.level.normal_scale
 
     @property
     def network_per_physical(self) -> float:
         """Factor from physical to network amplitude, at the input level that is used."""
-        return self.bundle.model.probe_scale * self.input_scale
+        return self.level.network_per_physical
 
     @property
     def n_patches(self) -> int:
@@ -87,25 +90,36 @@ class InferenceJob:
         if queued is not None:
             yield self._fetched(*queued)
 
-    def predicted_amplitude(self, patches: ComplexArray, groups: IndexArray) -> FloatArray:
-        """Return what the forward model predicts for (B, C, N, N) patches of some groups: (B, C, N, N)."""
+    def predicted_amplitude(self, patches: ComplexArray, groups: IndexArray) -> FloatArray | None:
+        """Return what the forward model predicts for (B, C, N, N) patches of some groups: (B, C, N, N).
+
+        ``None`` for a network whose predictions cannot be brought to the level of the measured amplitudes.
+        """
+        model = self.bundle.model
+        if model.forward_model == "rectangular":
+            return None
         with torch.inference_mode():
             drawn = torch.from_numpy(patches).to(self.device)
             offsets = self.batches.batch(groups).local_offsets
-            return predict_amplitude(drawn, offsets, self.probe, self.bundle.model).cpu().numpy()
+            if model.forward_model == "amplitude":
+                return predict_amplitude(drawn, offsets, self.probe, model).cpu().numpy()
+            counts = predict_intensity_rectangular(drawn, offsets, self.probe, model)
+            return (counts.sqrt() / self.level.intensity_scale).cpu().numpy()
 
     def _forward(self, groups: IndexArray) -> torch.Tensor:
         with torch.inference_mode():
             batch = self.batches.batch(groups)
             images = batch.images
-            if self.device.type != "cpu":
-                drawn: torch.Tensor = self.network(images)
-            else:
-                drawn = torch.cat([self.network(piece) for piece in torch.split(images, CPU_PIECE)])
-            if self.amplitude_factor != 1.0:
-                drawn = drawn * self.amplitude_factor
+            pieces = (images,) if self.device.type != "cpu" else torch.split(images, CPU_PIECE)
+            drawn = torch.cat([self.network(piece) for piece in pieces])
+            if self.bundle.model.forward_model != "amplitude":
+                drawn = self.network.object_of(drawn)
+            if self.level.amplitude_factor != 1.0:
+                drawn = drawn * self.level.amplitude_factor
             if self.ramp is not None:
-                self.ramp.take(drawn, batch.local_offsets, images)
+                self.ramp.take(drawn, batch.local_offsets, self.level.amplitudes(images))
+            if self.varpro is not None:
+                self.varpro.take(drawn, images)
             return drawn
 
     def _fetched(self, groups: IndexArray, patches: torch.Tensor) -> Predicted:
@@ -127,42 +141,54 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         raise ConfigError(f"crop is {crop}", f"It must be an even number up to {model.n} px.")
     mode = compatibility_mode(config)
     grouping = inference_groups(dataset, bundle, config)
-    scale = normal_scale = dataset_input_scale(dataset, grouping.group_indices[:, 0])
-    if not (math.isfinite(scale) and scale > 0) or (scale == 1.0 and _is_dark(dataset)):
-        raise DatasetError(
-            "its patterns hold no photons, or values that are not finite", "Choose a scan with data.", file=dataset.path
-        )
+    _check_compatibility(bundle, config)
+    level = inference_level(dataset, bundle, grouping.group_indices[:, 0])
     if mode is not None:
-        scale = mode.input_scale(dataset, bundle, grouping)
+        level = level.at(mode.input_scale(dataset, bundle, grouping), bundle.model.probe_scale)
+    counts = level.statistics is not None
     network = build_model(bundle, device)
-    probe = torch.tensor(dataset.probe, dtype=torch.complex64, device=device)
-    aligned = config.align_phases and mode is None
+    probe = torch.tensor(level.dataset.probe, dtype=torch.complex64, device=device)
     return InferenceJob(
-        dataset=dataset,
+        dataset=level.dataset,
         bundle=bundle,
         config=config,
         device=device,
         network=network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        batches=GroupBatches(dataset, grouping, scale, device, config.batch_size),
-        input_scale=scale,
-        normal_scale=normal_scale,
+        batches=GroupBatches(level.dataset, grouping, level.input_scale, device, config.batch_size, counts=counts),
+        level=level,
         probe=probe,
         crop=crop,
-        amplitude_factor=_amplitude_factor(dataset, bundle, config),
         mode=mode,
-        ramp=PhaseRamp(probe, model, grouping.group_indices.size) if aligned else None,
+        ramp=_ramp(bundle, config, probe, grouping.group_indices.size) if mode is None else None,
+        varpro=VarPro(bundle.model, probe, 1.0 / level.input_scale if counts else None) if config.varpro else None,
     )
 
 
-def _amplitude_factor(dataset: Dataset, bundle: Bundle, config: InferConfig) -> float:
-    """Return what brings the network's amplitudes to the scale of this scan, 1 where the bundle does not tell.
+def _ramp(bundle: Bundle, config: InferConfig, probe: torch.Tensor, n_patches: int) -> PhaseRamp | None:
+    """Return what fits the phase ramp, if phases are to be aligned and patches diffract as one wave."""
+    model = bundle.model
+    if not config.align_phases or model.forward_model == "rectangular":
+        return None
+    if model.forward_model == "counts":
+        # One mode diffracts as an amplitude does; its probe is in the scale of the counts.
+        return PhaseRamp(probe, replace(model, probe_scale=1.0), n_patches) if len(probe) == 1 else None
+    return PhaseRamp(probe, model, n_patches)
 
-    With it, network amplitude is ``probe_scale * k`` times the transmission whatever probe the network learned with.
-    """
-    energy = bundle.provenance.get("probe_energy")
-    if config.compatibility != "none" or not isinstance(energy, int | float) or not math.isfinite(energy):
-        return 1.0
-    return light_factor(dataset.probe, float(energy))
+
+def _check_compatibility(bundle: Bundle, config: InferConfig) -> None:
+    if config.compatibility == "none":
+        return
+    if config.varpro:
+        raise ConfigError(
+            f"compatibility {config.compatibility} draws patches without factors of their two parts",
+            "Ask for VarPro without the compatibility setting.",
+        )
+    if bundle.model.forward_model == "counts":
+        raise BundleError(
+            f"PtychoPINN {config.compatibility} stitched no networks that read counts in this way",
+            "Infer without the compatibility setting.",
+            file=bundle.path,
+        )
 
 
 def require_fitting(dataset: Dataset, bundle: Bundle) -> None:
@@ -198,7 +224,3 @@ def known_object(dataset: Dataset, ground_truth: GroundTruth) -> ComplexArray | 
     if object_ is None or object_.size == 0 or bool(np.all(object_ == object_.flat[0])):
         return None
     return object_
-
-
-def _is_dark(dataset: Dataset) -> bool:
-    return not any(block.any() for block in amplitude_blocks(dataset, np.arange(dataset.n_scan)))

@@ -21,7 +21,7 @@ class InferencePreview:
         self._job = job
         self._chosen = choose_groups(job.batches.grouping.group_centers, job.config.preview_count)
         self._patches: dict[int, ComplexArray] = {}
-        self._predicted: dict[int, FloatArray] = {}
+        self._predicted: dict[int, FloatArray | None] = {}
 
     def take(self, predicted: Predicted) -> None:
         """Keep those of a batch that are shown."""
@@ -29,9 +29,9 @@ class InferencePreview:
         if len(rows) == 0:
             return
         amplitude = self._job.predicted_amplitude(predicted.patches[rows], predicted.groups[rows])
-        for row, group, prediction in zip(rows, predicted.groups[rows], amplitude[:, 0], strict=True):
+        for place, (row, group) in enumerate(zip(rows, predicted.groups[rows], strict=True)):
             self._patches[int(group)] = predicted.patches[row, 0].copy()
-            self._predicted[int(group)] = prediction
+            self._predicted[int(group)] = None if amplitude is None else amplitude[place, 0]
 
     def event(self, n_done: int) -> PatchPreview | None:
         """Return the chosen patches there are so far."""
@@ -40,14 +40,15 @@ class InferencePreview:
             return None
         job, dataset = self._job, self._job.dataset
         frames = job.batches.grouping.group_indices[np.array(groups), 0]
+        known = [one for one in (self._predicted[group] for group in groups) if one is not None]
         return PatchPreview(
             phase="inference",
             step=n_done,
             patches=frozen_array([self._patches[group] for group in groups], np.complex64),
-            measured=frozen_array(dataset.diffraction(frames) * np.float32(job.input_scale), np.float32),
-            predicted=frozen_array([self._predicted[group] for group in groups], np.float32),
+            measured=frozen_array(dataset.diffraction(frames) * np.float32(job.level.amplitude_scale), np.float32),
+            predicted=frozen_array(known, np.float32) if known else None,
             frame_indices=frozen_array(frames, np.int64),
             scan_positions=frozen_array(dataset.scan_positions[frames], np.float64),
             network_per_physical=job.network_per_physical,
-            intensity_scale=job.bundle.intensity_scale,
+            intensity_scale=job.level.intensity_scale,
         )

@@ -3,11 +3,12 @@
 import math
 import os
 import tempfile
+from dataclasses import replace
 from typing import IO, Protocol
 
 import numpy as np
 
-from ptycho_engine.arrays import ComplexArray, PositionArray
+from ptycho_engine.arrays import ComplexArray, PositionArray, frozen_array
 from ptycho_engine.documents import Canvas, Rectangle
 from ptycho_engine.events import MessageLogged
 from ptycho_engine.geometry.canvas import CanvasStitcher, central_square, stitch_weights
@@ -36,6 +37,10 @@ class Stitch(Protocol):
         """Return the part that changed since the last call."""
         ...
 
+    def rescale(self, s1: float, s2: float) -> None:
+        """Multiply the real part of all patches by s1 and the imaginary part by s2."""
+        ...
+
     def align(self) -> MessageLogged | None:
         """Bring the constant phases of all patches into line; return what to tell of it, if anything."""
         ...
@@ -62,6 +67,7 @@ class LiveStitch:
         self._kept = _room((job.n_patches, self._crop, self._crop), self._n_bytes) if self._asked_to_align else None
         self._positions: list[PositionArray] = []
         self._n_kept = 0
+        self._factors = (1.0, 1.0)
 
     def add(self, patches: ComplexArray, positions: PositionArray) -> None:
         """Take in patches."""
@@ -70,6 +76,16 @@ class LiveStitch:
             self._kept[self._n_kept : self._n_kept + len(patches)] = central_square(patches, self._crop)
             self._positions.append(positions)
             self._n_kept += len(patches)
+
+    def rescale(self, s1: float, s2: float) -> None:
+        """Scale the two parts of what is stitched, which a weighted mean keeps apart, and of what is kept."""
+        self._factors = (s1, s2)
+        for first in range(0, self._n_kept if self._kept is not None else 0, _BLOCK):
+            assert self._kept is not None
+            block = slice(first, min(first + _BLOCK, self._n_kept))
+            self._kept[block] = scaled_parts(self._kept[block], s1, s2)
+        if self._ramp is not None:
+            self._ramp.rescale(s1, s2)
 
     def align(self) -> MessageLogged | None:
         """Stitch all patches anew with ramp and constant phases in line; return what to tell of it."""
@@ -89,7 +105,7 @@ class LiveStitch:
             block = slice(first, first + _BLOCK)
             turned = patches[block] * np.exp(-1j * phases[block]).astype(np.complex64)[:, None, None]
             self._stitcher.add(turned, positions[block])
-        self._kept, self._asked_to_align = None, False
+        self._kept, self._asked_to_align, self._factors = None, False, (1.0, 1.0)
         differed = f"they differed by {np.std(phases):.2g} rad"
         return MessageLogged("info", f"Constant phases of the patches brought into line; {differed}. {ramp}")
 
@@ -107,12 +123,20 @@ class LiveStitch:
 
     def canvas(self) -> Canvas:
         """Return the canvas of the patches so far."""
-        return self._stitcher.canvas("network", self._network_per_physical)
+        canvas = self._stitcher.canvas("network", self._network_per_physical)
+        if self._factors == (1.0, 1.0):
+            return canvas
+        return replace(canvas, object_=frozen_array(scaled_parts(canvas.object_, *self._factors)))
 
     def damage(self) -> Rectangle:
         """Return the part that changed since the last call."""
         damage, self._damage = self._damage, Rectangle(0, 0, 0, 0)
         return damage
+
+
+def scaled_parts(values: ComplexArray, s1: float, s2: float) -> ComplexArray:
+    """Return ``s1 Re + i s2 Im``, complex64."""
+    return np.asarray(s1 * values.real + 1j * (s2 * values.imag), np.complex64)
 
 
 def _room(shape: tuple[int, int, int], n_bytes: int) -> ComplexArray | None:
@@ -155,6 +179,10 @@ class CompatibleStitch:
     def canvas(self) -> Canvas:
         """Return the canvas of the patches so far."""
         return self._stitcher.canvas("network", self._network_per_physical)
+
+    def rescale(self, s1: float, s2: float) -> None:
+        """Refuse: older releases had no such factors in this canvas."""
+        raise ValueError("an older release's canvas cannot be rescaled")
 
     def align(self) -> MessageLogged | None:
         """Leave the phases as they are: older releases did."""

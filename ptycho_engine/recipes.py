@@ -13,6 +13,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ptycho_engine.arrays import ComplexArray
 from ptycho_engine.config import ModelConfig, TrainConfig
@@ -21,6 +22,9 @@ from ptycho_engine.models.architectures import ARCHITECTURES
 from ptycho_engine.physics.scaling import probe_energy
 
 _HIGHEST_RATE = 6e-3
+COUNT_START = 0.6
+"""Real part at which a network of real and imaginary part starts. Of its reach, -0.8 to 1.2 and +-1.2, the factors of
+both parts then make -1.3 to 2 and +-2 of a transparent object: room for every phase, and more."""
 _USUAL_BATCH = 16
 
 Schedule = Callable[[float], float]
@@ -70,6 +74,8 @@ def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
     if config.recipe not in recipes:
         raise ConfigError(f"there is no recipe {config.recipe!r}", f"It must be one of {', '.join(recipes)}.")
     base = ModelConfig(n=n, gridsize=config.gridsize)
+    if config.profile == "count-intensity":
+        base = replace(base, output="real_imag", forward_model="counts")
     plan = recipes[config.recipe](base, probe)
     if config.architecture is not None and config.architecture != plan.model.architecture:
         plan = replace(plan, model=_chosen(config.architecture, base, plan.model))
@@ -144,7 +150,7 @@ def _compatible(base: ModelConfig, probe: ComplexArray, batch_size: int | None) 
     settle. 1e-3 is the rate at which PtychoPINN trains, and the highest at which its phase does not saturate.
     Gradients above four medians come from single batches and would undo many steps.
     """
-    amplitude = transparent_amplitude(probe, base.probe_scale)
+    amplitude = _start_amplitude(base, probe)
     return Plan(base, amplitude, 1e-3, batch_size or _USUAL_BATCH, warm_up_then_cosine(0.05, 0.02), 4.0)
 
 
@@ -162,17 +168,22 @@ def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) ->
     The network reads one pattern at a time whatever the gridsize. What ties patterns together is the object that all
     patches of a batch are merged into: each pattern is predicted from that, so a patch must agree with its neighbours,
     which binds it more than the light of its own pattern does and keeps noise from being fitted.
+
+    For counts the network must draw real and imaginary part, so it is PtychoPINN's own, trained in the same way.
     """
-    model = ModelConfig(
-        n=base.n,
-        gridsize=base.gridsize,
-        architecture="full_patch_cnn",
-        object_big=False,
-        cbam_encoder=False,
-        n_filters_scale=1,
-        input_transform="log1p",
-    )
-    amplitude = transparent_amplitude(probe, base.probe_scale)
+    changes: dict[str, Any] = {"architecture": "full_patch_cnn", "cbam_encoder": False, "input_transform": "log1p"}
+    if base.forward_model == "counts":
+        changes = {}
+    model = replace(base, object_big=False, n_filters_scale=1, **changes)
+    amplitude = _start_amplitude(base, probe)
     batch_size = batch_size or max(1, round(_USUAL_BATCH / base.channels))
     peak = min(2e-3 * math.sqrt(batch_size * base.channels / _USUAL_BATCH), _HIGHEST_RATE)
     return Plan(model, amplitude, peak, batch_size, warm_up_then_cosine(0.2, 0.01), 4.0, shared_object=True)
+
+
+def _start_amplitude(base: ModelConfig, probe: ComplexArray) -> float:
+    """Return the network amplitude of the empty object that a training starts with."""
+    if base.forward_model == "counts":
+        # The level is that of the factors, which are taken from the data.
+        return COUNT_START
+    return transparent_amplitude(probe, base.probe_scale)

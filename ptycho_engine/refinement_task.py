@@ -12,11 +12,9 @@ from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.errors import BundleError, ConfigError, DatasetError
 from ptycho_engine.geometry.grouping import Grouping
 from ptycho_engine.inference_job import CPU_PIECE, inference_groups
+from ptycho_engine.physics.counts import holds_whole_counts
 from ptycho_engine.physics.probe import soft_disk
 from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, intensity_scale, mean_total
-
-_COUNTED = 8
-"""Patterns that are looked at to see whether they hold whole counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,11 @@ def prepare_refinement(
             f"the canvas was stitched as PtychoPINN {canvas.mode} did, so its pixels are not where the scan says",
             "Infer without the compatibility setting, then refine.",
         )
+    if bundle.model.forward_model != "amplitude" and len(dataset.probe) > 1:
+        raise ConfigError(
+            f"the probe has {len(dataset.probe)} modes that add incoherently, and a refinement adds them coherently",
+            "Use the canvas as the network drew it.",
+        )
     if canvas.scale == "photon":
         raise ConfigError("the canvas is at photon scale", "Refine one at network or physical scale.")
     model = replace(bundle.model, gridsize=1, probe_scale=1.0, probe_mask=False)
@@ -123,10 +126,6 @@ def _photons(dataset: Dataset, bundle: Bundle) -> float | None:
     """Return the photons of an average pattern: as the scan says, or shows by whole counts, else as the bundle says."""
     if dataset.n_photons:
         return dataset.n_photons
-    some = np.unique(np.linspace(0, dataset.n_scan - 1, min(dataset.n_scan, _COUNTED)).astype(np.int64))
-    counts = np.square(dataset.diffraction(some).astype(np.float64))
-    # Square roots kept in float32 give whole counts back to about this much.
-    whole = bool(np.all(np.abs(counts - np.round(counts)) <= 1e-5 * counts + 1e-9))
-    if whole and counts.max() > 1:
+    if holds_whole_counts(dataset):
         return mean_total(amplitude_blocks(dataset, np.arange(dataset.n_scan)))
     return bundle.n_photons

@@ -1,6 +1,5 @@
 """One network under training: the optimiser step, predictions, and its tensors for a checkpoint."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,20 +8,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho_engine.arrays import FloatArray, IndexArray
+from ptycho_engine.arrays import FloatArray
 from ptycho_engine.batches import Batch, GroupBatches
 from ptycho_engine.config import TrainConfig
-from ptycho_engine.documents import Bundle
+from ptycho_engine.documents import Bundle, CountStatistics
 from ptycho_engine.gradient_clip import GradientClip
-from ptycho_engine.models.losses import mae_loss, poisson_loss
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state
-from ptycho_engine.physics.forward import predict_amplitude
 from ptycho_engine.physics.shared_object import see_shared_object
+from ptycho_engine.profiles import AmplitudeProfile, CountProfile, Profile
 from ptycho_engine.recipes import Plan
 
-Loss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
-LOSSES: dict[str, Loss] = {"poisson": poisson_loss, "mae": mae_loss}
+_LEVEL_GROUPS = 64
+"""Groups from which the factors of real and imaginary part are taken at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,8 @@ class Scene:
     amplitude_factor: float = 1.0
     """By which the patches are multiplied, because the network learned its amplitudes under a probe of other energy."""
     loss_weight: float = 1.0
+    statistics: CountStatistics | None = None
+    """Of the training counts, where the network reads counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Step:
     gradient_norm: torch.Tensor
     """Before clipping."""
     patches: torch.Tensor
-    """(B, C, N, N) complex64 what the network drew before the step."""
+    """(B, C, N, N) complex64 the object that the network drew before the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ class Drawn:
     """What a network draws of a batch, on the device; all (B, C, N, N)."""
 
     patches: torch.Tensor
-    """complex64, network scale."""
+    """complex64 the object, network scale."""
     predicted: torch.Tensor
     """float32 the amplitude that the loss compares: of the patches, or of the one object that they are merged into."""
     amplitude: torch.Tensor
-    """float32 output of the amplitude's head, which may be negative."""
+    """float32 output of the amplitude's head, which may be negative; the modulus where heads draw other quantities."""
     phase: torch.Tensor
-    """float32 [rad] output of the phase's head, not wrapped."""
+    """float32 [rad] output of the phase's head, not wrapped; the argument where heads draw other quantities."""
 
 
 class Trainer:
@@ -101,7 +101,9 @@ class Trainer:
         self.plan = plan
         self.device = device
         self.scene = scene
-        self.loss = LOSSES[config.loss]
+        counts = scene.statistics
+        self.profile: Profile = AmplitudeProfile(config.loss) if counts is None else CountProfile(counts, plan.model.n)
+        """What is predicted and compared."""
         self.half_precision = config.precision == "bf16"
         network = fresh_network(plan, config.seed) if start_from is None else build_network(plan.model)
         if start_from is not None:
@@ -129,19 +131,45 @@ class Trainer:
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
         patches, predicted = self._as_trained(batch, scene)
-        loss = self.loss(predicted, batch.images, scene.intensity_scale)
+        loss = self.profile.loss(predicted, batch.images, scene.intensity_scale)
+        with torch.no_grad():
+            drawn = self.network.object_of(patches.detach())
         if scene.loss_weight != 1.0:
             loss = loss * scene.loss_weight
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.clip.apply(self.parameters)
         self.optimiser.step()
-        return Step(loss.detach(), norm.detach(), patches.detach())
+        return Step(loss.detach(), norm.detach(), drawn)
 
     def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return patches and predicted amplitude of a batch of the first scan, without gradients."""
+        """Return the object and the predicted amplitude of a batch of the first scan, without gradients."""
         self.network.eval()
         with torch.inference_mode():
-            return self._predict(batch, self.scene)
+            patches, predicted = self._predict(batch, self.scene)
+            return self.network.object_of(patches), self.profile.predicted_amplitude(predicted)
+
+    def match_level(self, batches: GroupBatches) -> None:
+        """Set the factors of real and imaginary part so that the start predicts the total of the counts.
+
+        Both are the root of measured over predicted total, of groups that are spread evenly over the training. Nothing
+        is done to a network that predicts amplitudes: it starts at their level.
+        """
+        if self.scene.statistics is None:
+            return
+        self.network.eval()
+        count = min(_LEVEL_GROUPS, batches.n_groups)
+        spread = np.unique(np.linspace(0, batches.n_groups - 1, count).astype(np.int64))
+        measured, predicted = 0.0, 0.0
+        with torch.inference_mode():
+            for groups in batches.slices(spread):
+                batch = batches.batch(groups)
+                compared = self.profile.predicted_amplitude(self._as_trained(batch, self.scene)[1])
+                shown = self.profile.measured_amplitude(batch.images)
+                sums = measured_numbers(shown.double().square().sum(), compared.double().square().sum())
+                measured, predicted = measured + sums[0], predicted + sums[1]
+        with torch.no_grad():
+            for scale in self.network.scales:
+                scale.mul_((measured / predicted) ** 0.5 if measured > 0 and predicted > 0 else 1.0)
 
     def inspect(self, batch: Batch, scene: Scene) -> Drawn:
         """Return what the network draws of a batch, and what a training predicts from it in this scene."""
@@ -150,19 +178,21 @@ class Trainer:
         self.network.eval()
         try:
             with torch.inference_mode():
-                patches, predicted = self._as_trained(batch, scene)
+                patches, compared = self._as_trained(batch, scene)
+                predicted = self.profile.predicted_amplitude(compared)
+                object_ = self.network.object_of(patches)
         finally:
             hook.remove()
-        if self.plan.model.output == "real_imag":
-            return Drawn(patches, predicted, patches.abs(), patches.angle())
+        if self.plan.model.output != "amp_phase":
+            return Drawn(object_, predicted, object_.abs(), object_.angle())
         amplitude, phase = (one.float().reshape(patches.shape) for one in heads[0])
-        return Drawn(patches, predicted, amplitude, phase)
+        return Drawn(object_, predicted, amplitude, phase)
 
     def validation_loss(self, batch: Batch, scene: Scene) -> torch.Tensor:
         """Return the loss of a batch of another scan in its scene, a scalar on the device."""
         self.network.eval()
         with torch.inference_mode():
-            return self.loss(self._predict(batch, scene)[1], batch.images, scene.intensity_scale)
+            return self.profile.loss(self._predict(batch, scene)[1], batch.images, scene.intensity_scale)
 
     def start_anew(self, seed: int) -> None:
         """Draw another start, and forget the moments."""
@@ -227,18 +257,18 @@ class Trainer:
         return [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
 
     def _as_trained(self, batch: Batch, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return patches, and the amplitude of the one object that they are merged into if the recipe says so."""
+        """Return patches, and what is predicted of the object that they are merged into if the recipe says so."""
         if not self.plan.shared_object:
             return self._predict(batch, scene)
         patches = self._draw(batch, scene)
         seen = see_shared_object(patches, batch.positions, scene.probe)
         # Merged already: the forward model must not merge the groups once more.
         model = replace(self.plan.model, object_big=False)
-        return patches, predict_amplitude(seen, batch.local_offsets, scene.probe, model)
+        return patches, self.profile.predict(self.network, seen, batch.local_offsets, scene.probe, model)
 
     def _predict(self, batch: Batch, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
         patches = self._draw(batch, scene)
-        return patches, predict_amplitude(patches, batch.local_offsets, scene.probe, self.plan.model)
+        return patches, self.profile.predict(self.network, patches, batch.local_offsets, scene.probe, self.plan.model)
 
     def _draw(self, batch: Batch, scene: Scene) -> torch.Tensor:
         with self._arithmetic():
@@ -261,16 +291,10 @@ def fresh_network(plan: Plan, seed: int) -> PatchNetwork:
 
 def measured_numbers(*scalars: torch.Tensor) -> list[float]:
     """Read several scalars from the device at once."""
-    return [float(value) for value in torch.stack([one.float() for one in scalars]).tolist()]
+    return [float(value) for value in torch.stack([one.double() for one in scalars]).tolist()]
 
 
 def mean_loss(losses: list[torch.Tensor], sizes: list[int]) -> float:
     """Return the mean loss of batches, each weighted by its number of groups."""
     values = np.asarray(torch.stack(losses).cpu(), np.float64)
     return float(np.average(values, weights=sizes))
-
-
-def predictions_of(trainer: Trainer, batches: GroupBatches, groups: IndexArray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return patches and predicted amplitude of many groups, computed batch by batch."""
-    pieces = [trainer.predict(batches.batch(part)) for part in batches.slices(groups)]
-    return torch.cat([patches for patches, _ in pieces]), torch.cat([predicted for _, predicted in pieces])

@@ -254,9 +254,10 @@ def _keep_this_moment(job: TrainingJob) -> None:
 
 def _opening_notes(job: TrainingJob) -> Iterator[MessageLogged]:
     n_groups, channels = job.batches.grouping.group_indices.shape
+    symbol = "k" if job.scans.first.counts is None else "of counts"
     yield MessageLogged(
         "info",
-        f"{n_groups} groups of {channels}; input scale k = {job.input_scale:.6g}; "
+        f"{n_groups} groups of {channels}; input scale {symbol} = {job.input_scale:.6g}; "
         f"intensity scale {job.intensity_scale:.6g}, {job.intensity_scale_origin}",
     )
     for scan in job.scans.scans[1:]:

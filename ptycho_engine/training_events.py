@@ -85,7 +85,8 @@ def preview(job: TrainingJob) -> PatchPreview:
     for groups in batches.slices(chosen):
         batch = batches.batch(groups)
         patches, predicted = job.trainer.predict(batch)
-        pieces.append([one[:, 0].cpu().numpy() for one in (patches, batch.images, predicted)])
+        shown = (patches, job.trainer.profile.measured_amplitude(batch.images), predicted)
+        pieces.append([one[:, 0].cpu().numpy() for one in shown])
     patches_, measured, predicted_ = (np.concatenate(part) for part in zip(*pieces, strict=True))
     frames = batches.grouping.group_indices[chosen, 0]
     event = PatchPreview(

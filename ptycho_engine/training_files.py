@@ -212,7 +212,8 @@ def restore_checkpoint(checkpoint: Checkpoint, job: "TrainingJob", path: Path) -
         job.good = GoodState(trainer.snapshot(), good)
     trainer.rate_factor = progress.rate_factor
     job.progress = progress
-    job.epoch_losses = [torch.tensor(loss, device=job.device) for loss in losses]
+    # In float64, which holds the losses of either profile exactly.
+    job.epoch_losses = [torch.tensor(loss, dtype=torch.float64, device=job.device) for loss in losses]
 
 
 def require_same_training(config: TrainConfig, earlier: TrainConfig, path: Path) -> None:
@@ -237,8 +238,9 @@ def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
         state=state,
         intensity_scale=job.intensity_scale,
         intensity_scale_origin=job.intensity_scale_origin,
-        input_scale=job.input_scale,
+        input_scale=job.scans.first.amplitude_scale,
         n_photons=job.scans.first.n_photons,
+        count_statistics=job.scans.first.scene.statistics,
         # What the recipe chose is recorded as chosen: the words of the settings alone do not repeat a training.
         training=job.config.as_dict() | {"batch_size": job.plan.batch_size, "learning_rate": job.plan.learning_rate},
         provenance={
@@ -252,9 +254,18 @@ def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
             "dataset_fingerprint": dataset.fingerprint,
             "probe_energy": probe_energy(dataset.probe),
             "further_scans": _further_scans(job),
-        },
+        }
+        | _set_count_scale(job),
         history=job.progress.history(),
     )
+
+
+def _set_count_scale(job: "TrainingJob") -> dict[str, Any]:
+    """Return the count scale that a person's number of photons gave: a scan in the same units has the same."""
+    counts = job.scans.first.counts
+    if counts is None or counts.set_scale is None:
+        return {}
+    return {"count_scale": counts.set_scale, "count_scale_of": counts.measurement}
 
 
 def _further_scans(job: "TrainingJob") -> list[dict[str, Any]]:

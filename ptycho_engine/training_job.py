@@ -18,8 +18,9 @@ from ptycho_engine.physics.scaling import light_factor, probe_energy
 from ptycho_engine.preview import RateLimit, choose_groups
 from ptycho_engine.recipes import Plan, plan_training
 from ptycho_engine.trainer import Scene, Trainer
+from ptycho_engine.training_counts import counts_of_test
 from ptycho_engine.training_files import TrainingFiles
-from ptycho_engine.training_scans import ScanStep, TrainingScans, prepare_scans
+from ptycho_engine.training_scans import ScanStep, TrainingScan, TrainingScans, prepare_scans
 from ptycho_engine.training_state import GoodState, Meter, Progress
 from ptycho_engine.validation import Validation
 
@@ -63,7 +64,7 @@ class TrainingJob:
 
     @property
     def input_scale(self) -> float:
-        """K of the first scan."""
+        """What the measured values of the first scan are multiplied by for the network."""
         return self.scans.first.input_scale
 
     @property
@@ -86,8 +87,8 @@ class TrainingJob:
 
     @property
     def network_per_physical(self) -> float:
-        """Factor from physical to network amplitude, of the first scan."""
-        return self.plan.model.probe_scale * self.input_scale
+        """Factor from physical to network amplitude, of the first scan: 1 for counts, whose probe is in their scale."""
+        return 1.0 if self.scans.first.counts is not None else self.plan.model.probe_scale * self.input_scale
 
     def epoch_steps(self) -> list[ScanStep]:
         """Return the steps of the epoch that has begun, in their order."""
@@ -129,9 +130,9 @@ def prepare_training(
     scans = prepare_scans(datasets, config, plan, device)
     scene = scans.first.scene
     trainer = Trainer(config, plan, scene, device, start_from)
-    validation = None
-    if test_dataset is not None:
-        validation = Validation(test_dataset, config, _scene_of_test(test_dataset, dataset, scene), device)
+    if start_from is None:
+        trainer.match_level(scans.first.batches)
+    validation = None if test_dataset is None else _validation(test_dataset, config, scans.first, device)
     job = TrainingJob(
         config=config,
         device=device,
@@ -158,13 +159,17 @@ def prepare_training(
     return job
 
 
-def _scene_of_test(test_dataset: Dataset, dataset: Dataset, scene: Scene) -> Scene:
-    """Return what the test scan is predicted with: its own probe, and the photons of the training."""
-    return Scene(
-        probe=torch.tensor(test_dataset.probe, dtype=torch.complex64, device=scene.probe.device),
-        intensity_scale=scene.intensity_scale,
-        amplitude_factor=light_factor(test_dataset.probe, probe_energy(dataset.probe)),
-    )
+def _validation(test_dataset: Dataset, config: TrainConfig, scan: TrainingScan, device: torch.device) -> Validation:
+    """Return the validation on the test scan, predicted with its own probe and the photons of the training."""
+    factor = 1.0
+    if scan.counts is not None:
+        # A probe in the scale of the counts says by itself how bright it is.
+        test_dataset = counts_of_test(test_dataset, scan.counts)
+    else:
+        factor = light_factor(test_dataset.probe, probe_energy(scan.dataset.probe))
+    probe = torch.tensor(test_dataset.probe, dtype=torch.complex64, device=device)
+    scene = Scene(probe, scan.scene.intensity_scale, factor, statistics=scan.scene.statistics)
+    return Validation(test_dataset, config, scene, device)
 
 
 def _check_inputs(
@@ -191,5 +196,13 @@ def _check_inputs(
             f"the network is for N = {model.n}, gridsize {model.gridsize}; "
             f"the training is for N = {dataset.n}, gridsize {config.gridsize}",
             "Choose a bundle, a scan and a gridsize that fit together.",
+            file=start_from.path,
+        )
+    reads_counts = model.forward_model == "counts"
+    if reads_counts != (config.profile == "count-intensity"):
+        trained, asked = ("counts", "amplitudes") if reads_counts else ("amplitudes", "counts")
+        raise BundleError(
+            f"the network predicts {trained}, and the training is for {asked}",
+            f"Train with the profile {'count-intensity' if reads_counts else 'amplitude'}, or from another start.",
             file=start_from.path,
         )

@@ -74,6 +74,7 @@ def restart_if_collapsed(job: TrainingJob, told: list[EngineEvent]) -> list[Engi
     job.epoch_losses.clear()
     job.best_state = None
     job.trainer.start_anew(seed)
+    job.trainer.match_level(job.batches)
     job.good = GoodState(job.trainer.snapshot(), job.progress.copy())
     names = {one.id for one in found}
     told = [

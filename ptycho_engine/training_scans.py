@@ -21,6 +21,7 @@ from ptycho_engine.physics.scaling import (
 )
 from ptycho_engine.recipes import Plan
 from ptycho_engine.trainer import Scene
+from ptycho_engine.training_counts import TrainingCounts, require_one_scan, training_counts
 
 DEFAULT_PHOTONS = 1e9
 """Photons in an average pattern where neither the person nor the scan says: PtychoPINN's own assumption."""
@@ -34,10 +35,17 @@ class TrainingScan:
     batches: GroupBatches
     scene: Scene
     input_scale: float
-    """k, by which its amplitudes are multiplied."""
+    """k, by which its amplitudes are multiplied, or the factor of its counts."""
     n_photons: float
     photons_origin: str
     """In words, where the number of photons comes from."""
+    counts: TrainingCounts | None = None
+    """Where the training reads counts; ``dataset`` then holds counts, and a probe in their scale."""
+
+    @property
+    def amplitude_scale(self) -> float:
+        """K of its amplitudes: (N/2)/sqrt(mean total)."""
+        return self.input_scale if self.counts is None else 1.0 / self.scene.intensity_scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,9 @@ def prepare_scans(datasets: Sequence[Dataset], config: TrainConfig, plan: Plan, 
     EngineError
         If a scan cannot be grouped, or holds nothing to learn from.
     """
+    if config.profile == "count-intensity":
+        require_one_scan(datasets)
+        return TrainingScans([_counted(datasets[0], config, plan, device)])
     energy = probe_energy(datasets[0].probe)
     photons_of_first, _ = photons_of(datasets[0], config)
     scans = []
@@ -133,6 +144,20 @@ def prepare_scans(datasets: Sequence[Dataset], config: TrainConfig, plan: Plan, 
         batches = GroupBatches(dataset, grouping, scale, device, plan.batch_size)
         scans.append(TrainingScan(dataset, batches, scene, scale, photons, origin))
     return TrainingScans(scans)
+
+
+def _counted(dataset: Dataset, config: TrainConfig, plan: Plan, device: torch.device) -> TrainingScan:
+    """Group and normalise a scan whose counts are read."""
+    grouping = group_positions(dataset.scan_positions, config.grouping())
+    counts = training_counts(dataset, config, grouping.group_indices)
+    seen, scale = counts.scan.dataset, counts.statistics.rms_input_scale
+    scene = Scene(
+        probe=torch.tensor(seen.probe, dtype=torch.complex64, device=device),
+        intensity_scale=intensity_scale(counts.n_photons, seen.n),
+        statistics=counts.statistics,
+    )
+    batches = GroupBatches(seen, grouping, scale, device, plan.batch_size, counts=True)
+    return TrainingScan(seen, batches, scene, scale, counts.n_photons, counts.origin, counts)
 
 
 def training_scale(dataset: Dataset, group_indices: IndexArray) -> float:

@@ -19,7 +19,8 @@ class Validation:
     """The groups of the test scan, the same in every epoch.
 
     Every position of the test scan is the first member of one group; of a scan with more positions than the training
-    has groups, evenly spread ones are taken. The patterns are normalised by the test scan's own input scale.
+    has groups, evenly spread ones are taken. Amplitudes are normalised by the test scan's own input scale, counts by
+    that of the training.
 
     Parameters
     ----------
@@ -36,8 +37,9 @@ class Validation:
     def __init__(self, dataset: Dataset, config: TrainConfig, scene: Scene, device: torch.device) -> None:
         grouping = cover_positions(dataset.scan_positions, config.gridsize, config.neighbor_count, config.seed)
         grouping = spread_groups(grouping, config.n_groups)
-        scale = dataset_input_scale(dataset)
-        self.batches = GroupBatches(dataset, grouping, scale, device, VALIDATION_BATCH)
+        frozen = scene.statistics
+        scale = dataset_input_scale(dataset) if frozen is None else frozen.rms_input_scale
+        self.batches = GroupBatches(dataset, grouping, scale, device, VALIDATION_BATCH, counts=frozen is not None)
         self.scene = scene
         self.loss: float | None = None
         """Of the last complete pass."""

@@ -25,6 +25,12 @@ from ptycho_engine.bundles.generator_records import GENERATORS
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.documents import Bundle
 
+PREDICTS = {
+    "amplitude": "normalised amplitudes; modes of the probe add coherently",
+    "rectangular": "intensities of normalised amplitudes; modes of the probe add incoherently",
+    "counts": "counts; modes of the probe add incoherently",
+}
+
 
 def card_lines(bundle: Bundle) -> list[tuple[str, str]]:
     """Return the summary of a bundle, a caption and a text for each line."""
@@ -39,8 +45,13 @@ def card_lines(bundle: Bundle) -> list[tuple[str, str]]:
         ("Intensity scale", f"{number(bundle.intensity_scale, 7)} – {bundle.intensity_scale_origin}"),
         ("Input scale k", number(bundle.input_scale, 6) if bundle.input_scale is not None else "not recorded"),
         ("Photons", number(bundle.n_photons) if bundle.n_photons is not None else "not recorded"),
+        ("Predicts", PREDICTS[model.forward_model]),
         ("Probe scale", number(model.probe_scale)),
     ]
+    statistics = bundle.count_statistics
+    if statistics is not None:
+        text = f"{number(statistics.mean_measured_intensity, 6)} in a pixel; input scale "
+        lines.append(("Counts of the training", f"{text}{number(statistics.rms_input_scale, 6)}"))
     for key in ("dataset", "seed", "date", "version"):
         if key in bundle.provenance:
             lines.append((key.capitalize(), str(bundle.provenance[key])))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ptycho_engine.bundles.generator_records import generator_of, generator_settings, generator_shapes
 from ptycho_engine.bundles.layout import ERA, REFACTORED
 from ptycho_engine.bundles.tensor_shapes import settings_from_shapes, unused_tensors
+from ptycho_engine.bundles.upstream_tables import SCALE_CONTRACTS
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import BundleError, ConfigError
 
@@ -147,6 +148,7 @@ def _settings(
         "max_neighbor_distance": float(records.data("max_neighbor_distance", "", 3.0)),
         "merge_weights": "2025-11" if older else _merge_weights(records),
         "cbam_encoder": bool(records.model("cbam_encoder", "", not older)),
+        "forward_model": _forward_model(records, release),
         "probe_mask": bool(records.model("probe_mask", "probe.mask", False)),
         "supervised": not any(name.startswith("model.forward_model.") for name in state) and release != _NOVEMBER,
     }
@@ -202,3 +204,21 @@ def _activation(said: str, notes: list[str]) -> str:
     # PtychoPINN takes every name but sigmoid for this.
     notes.append(f"The amplitude activation {said[:40]!r} means SiLU.")
     return "silu"
+
+
+def _forward_model(records: Records, release: str) -> str:
+    """Return what is predicted; the records of the scale count only where intensities are, and then as a pair."""
+    if release == _JUNE:
+        return "rectangular"
+    if records.model("physics_forward_mode", "", "amplitude") != "rectangular_scaled":
+        return "amplitude"
+    pair = (records.data("scale_contract_version", "", ""), records.data("measurement_domain", "", ""))
+    for model, known in SCALE_CONTRACTS.items():
+        if pair == known:
+            return model
+    raise BundleError(
+        f"its records contradict each other: scale contract {str(pair[0])[:40]!r} with {str(pair[1])[:40]!r}",
+        "They belong together as "
+        + " or ".join(f"{contract} with {domain}" for contract, domain in SCALE_CONTRACTS.values())
+        + ". Ask for the bundle again.",
+    )

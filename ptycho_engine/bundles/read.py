@@ -27,7 +27,7 @@ from ptycho_engine.bundles.torch_file import read_torch_file
 from ptycho_engine.bundles.unpickle import read_plain
 from ptycho_engine.bundles.upstream_records import metadata_of, params_of
 from ptycho_engine.bundles.wrong_files import require_bundle_file, require_bundle_members
-from ptycho_engine.documents import Bundle
+from ptycho_engine.documents import Bundle, CountStatistics
 from ptycho_engine.errors import BundleError
 
 FILE_NAME = "wts.h5.zip"
@@ -117,6 +117,7 @@ def _described(
         intensity_scale_origin=scale_origin,
         input_scale=None if own is None else _number(own, "input_scale"),
         n_photons=n_photons,
+        count_statistics=_count_statistics(metadata.get("ci_statistics", {}), notes),
         params=params,
         training=_training(metadata, own),
         provenance=_provenance(params, own) | dict(origin),
@@ -260,6 +261,21 @@ def _number(table: Mapping[str, Any], key: str) -> float | None:
 def _photons(records: Records) -> float | None:
     stored = _number(records.params, "nphotons")
     return stored if stored is not None else _number(records.metadata.get("data_config", {}), "nphotons")
+
+
+def _count_statistics(table: Mapping[str, Any], notes: list[str]) -> CountStatistics | None:
+    """Return the frozen statistics of a training with counts; of several datasets those of the first."""
+    found = []
+    for name in ("rms_input_scale", "mean_measured_intensity"):
+        values = np.ravel(table.get(name, ()))
+        if not values.size:
+            return None
+        if values.dtype.kind not in "iuf" or not (np.isfinite(values).all() and (values > 0).all()):
+            raise BundleError(f"{METADATA} says {name} is {shown(str(table[name]))}", _ASK)
+        found.append(float(values[0]))
+        if values.size > 1:
+            notes.append(f"{name} is recorded for {values.size} datasets; that of the first is used.")
+    return CountStatistics(*found)
 
 
 def _training(metadata: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ptycho_engine.bundles.upstream_tables import (
     MODEL_CONFIG,
     PARAMS,
     PARAMS_2025_11,
+    SCALE_CONTRACTS,
     SCHEMA_VERSION,
     TRAINING_CONFIG,
 )
@@ -78,7 +79,9 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
         "max_neighbor_distance": model.max_neighbor_distance,
         "probe_scale": model.probe_scale,
     }
-    network = {
+    if model.forward_model in SCALE_CONTRACTS:
+        data |= zip(("scale_contract_version", "measurement_domain"), SCALE_CONTRACTS[model.forward_model], strict=True)
+    network: dict[str, Any] = {
         "mode": "Supervised" if model.supervised else "Unsupervised",
         "architecture": model.architecture,
         "fno_input_transform": model.input_transform,
@@ -102,10 +105,13 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
         "training_patch_weighting": "probe" if model.merge_weights == "probe" else "central_mask",
         "probe_big": model.probe_big,
         "loss_function": "MAE" if params["torch_loss_mode"] == "mae" else "Poisson",
+        "physics_forward_mode": "amplitude" if model.forward_model == "amplitude" else "rectangular_scaled",
     }
     network |= _older_heads(bundle)
     if model.architecture in GENERATORS:
         network |= generator_records(model) | {"cnn_output_mode": MODEL_CONFIG["cnn_output_mode"]}
+    if model.forward_model == "counts":
+        network |= {"rect_s1s2_trainable": True, "rect_s1s2_init": "data", "amplitude_physics_gain": 1.0}
     training = shared | {
         "epochs": params["nepochs"],
         "output_dir": params["output_prefix"],
@@ -119,7 +125,19 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
         "model_config": _table(MODEL_CONFIG, brought, "model_config", network),
         "training_config": _table(TRAINING_CONFIG, brought, "training_config", training),
         "inference_config": _table(INFERENCE_CONFIG, brought, "inference_config", {}),
-        "ci_statistics": brought.get("ci_statistics"),
+        "ci_statistics": _statistics(bundle, brought),
+    }
+
+
+def _statistics(bundle: Bundle, brought: Mapping[str, Any]) -> Any:
+    """Return the frozen statistics as upstream keeps them: lists with one number for each dataset of the training."""
+    stored = brought.get("ci_statistics")
+    if stored or bundle.count_statistics is None:
+        return stored
+    statistics = bundle.count_statistics
+    return {
+        "rms_input_scale": [statistics.rms_input_scale],
+        "mean_measured_intensity": [statistics.mean_measured_intensity],
     }
 
 

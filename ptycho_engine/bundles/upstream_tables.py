@@ -7,6 +7,15 @@ from typing import Any
 
 SCHEMA_VERSION = "ci-entrypoints-v1"
 
+SCALE_CONTRACTS: dict[str, tuple[str, str]] = {
+    "rectangular": ("legacy_v1", "normalized_amplitude"),
+    "counts": ("ci_intensity_v2", "count_intensity"),
+}
+"""Forward model of intensities -> the two records of its scale, ``scale_contract_version`` and ``measurement_domain``.
+
+They are defaults without effect where amplitudes are predicted.
+"""
+
 PARAMS: dict[str, Any] = {
     "batch_size": 16,
     "nepochs": 100,

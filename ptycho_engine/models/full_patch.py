@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ptycho_engine.config import ModelConfig
+from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.blocks import Ascent, Encoder, channel_count, conv3x3, decoder_ladder
 from ptycho_engine.models.network import PatchModule
 from ptycho_engine.models.starts import draw_open_he
@@ -65,6 +66,11 @@ class FullPatchCnn(PatchModule):
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
+        if model.output != "amp_phase":
+            raise ConfigError(
+                "the network 'full_patch_cnn' draws amplitude and phase, not real and imaginary part",
+                "Choose the architecture cnn.",
+            )
         self.takes_logarithm = model.input_transform == "log1p"
         self.register_buffer("output_scale", torch.ones(1))
         self.encoder = Encoder(model)

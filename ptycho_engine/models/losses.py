@@ -1,9 +1,11 @@
-"""What training minimises: the distance between the predicted and the measured amplitude."""
+"""What training minimises: the distance between what is predicted and what was measured."""
 
 import torch
 from torch import Tensor
 
 _TINY = 1e-8
+LEAST_COUNT_RATE = 1e-8
+"""Counts that a pixel is predicted to receive at least: its logarithm is taken."""
 
 
 def poisson_loss(predicted: Tensor, measured: Tensor, intensity_scale: Tensor | float) -> Tensor:
@@ -38,3 +40,26 @@ def mae_loss(predicted: Tensor, measured: Tensor, intensity_scale: Tensor | floa
     """
     difference = intensity_scale * predicted - intensity_scale * measured
     return difference.abs().mean() / (measured.mean() + _TINY)
+
+
+def count_loss(predicted: Tensor, counts: Tensor, mean_measured_intensity: float) -> Tensor:
+    """Return the negative log-likelihood of measured counts over the mean count, a scalar in float64.
+
+    Per group ``sum [r - n ln r + ln Gamma(n + 1)]`` with the rate ``r``, at least 1e-8; the mean over the batch is
+    divided by the mean count of a pixel of the training patterns. Sums of millions of photons need float64.
+
+    Parameters
+    ----------
+    predicted
+        ``(B, C, N, N)`` intensity of the forward model, counts.
+    counts
+        ``(B, C, N, N)`` measured counts.
+    mean_measured_intensity
+        Mean count of a pixel.
+    """
+    rate = predicted.double().clamp(min=LEAST_COUNT_RATE)
+    with torch.no_grad():
+        count = counts.double()
+        constant = torch.lgamma(count + 1.0)
+    terms = rate - count * torch.log(rate) + constant
+    return terms.sum(dim=tuple(range(1, terms.ndim))).mean() / mean_measured_intensity

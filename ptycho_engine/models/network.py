@@ -26,7 +26,7 @@ class PatchModule(nn.Module):
 
 
 class _Constants(nn.Module):
-    """Constants of the forward model that are part of a bundle's state; never trained.
+    """Constants of the forward model that are part of a bundle's state.
 
     Parameters
     ----------
@@ -34,17 +34,21 @@ class _Constants(nn.Module):
         Their names; a dot opens a module within.
     count
         Values of each, one for each dataset.
+    trained
+        Which of them are trained, by their last names.
     """
 
-    def __init__(self, names: tuple[str, ...], count: int) -> None:
+    def __init__(self, names: tuple[str, ...], count: int, trained: tuple[str, ...] = ()) -> None:
         super().__init__()
         for name in names:
             module, _, inner = name.partition(".")
-            if not inner:
+            if not inner and name in trained:
+                self.register_parameter(name, nn.Parameter(torch.ones(count)))
+            elif not inner:
                 self.register_buffer(name, torch.ones(count))
             elif module not in self._modules:
                 within = tuple(one.partition(".")[2] for one in names if one.startswith(f"{module}."))
-                self.add_module(module, _Constants(within, count))
+                self.add_module(module, _Constants(within, count, trained))
 
 
 class _Inner(nn.Module):
@@ -55,7 +59,8 @@ class _Inner(nn.Module):
         self.autoencoder = autoencoder
         # Without constants the module has no tensors, and leaves no name in the state.
         names = () if model.supervised else RELEASES[model.release].constants
-        self.forward_model = _Constants(names, model.n_datasets)
+        trained = ("s1", "s2") if model.forward_model == "counts" else ()
+        self.forward_model = _Constants(names, model.n_datasets, trained)
 
 
 class PatchNetwork(nn.Module):
@@ -80,13 +85,32 @@ class PatchNetwork(nn.Module):
         """The trained part."""
         return self.model.autoencoder
 
+    @property
+    def scales(self) -> tuple[Tensor, Tensor]:
+        """(1,) each, the factors s1, s2 of the real and the imaginary part, for the first dataset of the training."""
+        state = dict(self.model.forward_model.named_parameters()) | dict(self.model.forward_model.named_buffers())
+        return state["rect_scaler.s1"][:1], state["rect_scaler.s2"][:1]
+
+    def object_of(self, patches: Tensor) -> Tensor:
+        """Return the object that patches of this network stand for: ``s1 Re + i s2 Im`` where it has these factors.
+
+        Parameters
+        ----------
+        patches
+            ``(..., N, N)`` complex64 as the network drew them.
+        """
+        if self.config.forward_model == "amplitude":
+            return patches
+        s1, s2 = self.scales
+        return torch.complex(s1 * patches.real, s2 * patches.imag)
+
     def forward(self, images: Tensor) -> Tensor:
         """Return the patches of normalised patterns.
 
         Parameters
         ----------
         images
-            ``(B, C, N, N)`` float, amplitude times the input scale.
+            ``(B, C, N, N)`` float, amplitude times the input scale, or counts times theirs.
 
         Returns
         -------

@@ -81,8 +81,11 @@ def predict_intensity_rectangular(
     model: ModelConfig,
     real_scale: torch.Tensor | float = 1.0,
     imaginary_scale: torch.Tensor | float = 1.0,
+    field_scale: float = 1.0,
 ) -> torch.Tensor:
     """Predict diffraction intensity with a scale for each part of the object and modes that add incoherently.
+
+    ``I = sum |F(f P (s1 Re O + i s2 Im O))|²`` over the modes P of the probe, F unitary.
 
     Parameters
     ----------
@@ -92,6 +95,9 @@ def predict_intensity_rectangular(
         (n_modes, N, N) complex64, in the scale of the measurement; ``probe_scale`` is not applied.
     real_scale, imaginary_scale
         Factors s1, s2 of the real and the imaginary part of the object.
+    field_scale
+        The factor f of the field. A probe in the scale of the counts needs none; a normalised one needs the inverse of
+        what :func:`~ptycho_engine.physics.probe.probe_normalisation` multiplied it by.
 
     Returns
     -------
@@ -99,12 +105,30 @@ def predict_intensity_rectangular(
         (B, C, N, N) float32, zero frequency in the middle.
     """
     n = patches.shape[-1]
-    illumination = probe * _mask(n, probe) if model.probe_mask else probe
+    illumination = modes_on_object(probe, model) * field_scale
     seen = seen_patches(patches, local_offsets, probe, model)
     scaled = torch.complex(real_scale * seen.real, imaginary_scale * seen.imag)
     waves = scaled[:, :, None] * (illumination * _checkerboard(n, probe))
     fields = torch.view_as_real(torch.fft.fft2(waves, norm="ortho"))
     return _centred(fields.square().sum(dim=-1).sum(dim=2), n)
+
+
+def modes_on_object(probe: torch.Tensor, model: ModelConfig) -> torch.Tensor:
+    """Return what an object is multiplied by before it diffracts, one mode after the other.
+
+    Parameters
+    ----------
+    probe
+        (n_modes, N, N) complex64, in the scale of the measurement.
+    model
+        ``probe_mask``.
+
+    Returns
+    -------
+    torch.Tensor
+        (n_modes, N, N) complex64.
+    """
+    return probe * _mask(probe.shape[-1], probe) if model.probe_mask else probe
 
 
 def seen_patches(

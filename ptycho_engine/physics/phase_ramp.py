@@ -67,6 +67,10 @@ class PhaseRamp:
         # Cloned, because a slice would keep all of the batch alive.
         self._sample.append((seen.clone(), measured.flatten(0, 1)[first :: self._every].clone()))
 
+    def rescale(self, s1: float, s2: float) -> None:
+        """Multiply the real part of what was drawn by s1 and the imaginary part by s2."""
+        self._sample = [(torch.complex(s1 * drawn.real, s2 * drawn.imag), one) for drawn, one in self._sample]
+
     def slope(self) -> NDArray[np.float64]:
         """Return the slope ``(y, x)`` by which the phase of the drawn object should rise more [rad/px].
 

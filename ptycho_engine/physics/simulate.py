@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
+from ptycho_engine.arrays import ComplexArray, IndexArray, PositionArray
 from ptycho_engine.config import Config, option
 from ptycho_engine.errors import InputError
 from ptycho_engine.events import EngineEvent, FileWritten, JobStarted, MessageLogged, Progressed
@@ -34,6 +35,12 @@ class SimulateConfig(Config):
     n_photons: float = option(1e5, "Photons in an average pattern", unit="photons", minimum=1.0, maximum=1e15)
     object_kind: str = option("lines", "What the specimen looks like", choices=OBJECT_KINDS)
     probe_kind: str = option("defocused", "What the probe looks like", choices=PROBE_KINDS)
+    measurement: str = option(
+        "amplitude",
+        "What the file holds: amplitude, with modes of the probe that add coherently; or counts, with a probe in their "
+        "scale and modes that add incoherently",
+        choices=("amplitude", "counts"),
+    )
     step: float | None = option(
         None, "Mean distance of neighbouring positions; empty takes N/20", unit="px", minimum=0.1, maximum=1000.0
     )
@@ -81,8 +88,9 @@ test_path.__test__ = False  # type: ignore[attr-defined]  # no test, though its 
 def simulate_scan(config: SimulateConfig, out: str | Path) -> Generator[EngineEvent, None, None]:
     """Simulate a scan and write it.
 
-    Counts are drawn from Poisson's distribution with ``n_photons`` in an average pattern; the file holds
-    amplitude = sqrt(counts)/s, with s the factor that brings the probe to that number of photons.
+    Counts are drawn from Poisson's distribution with ``n_photons`` in an average pattern. The file holds
+    amplitude = sqrt(counts)/s, with s the factor that brings the probe to that number of photons, and s as its
+    ``count_scale``; or the counts themselves and s times the probe.
 
     Parameters
     ----------
@@ -107,24 +115,29 @@ def simulate_scan(config: SimulateConfig, out: str | Path) -> Generator[EngineEv
     n_scan = len(positions)
     yield JobStarted("simulate", "CPU", n_scan, "patterns")
     yield MessageLogged("info", f"Simulating {n_scan} patterns of {config.n_photons:g} photons from {origin}.")
-    wave = probe.sum(axis=0)
-    outside = _n_outside(positions, object_.shape, len(wave))
+    as_counts = config.measurement == "counts"
+    # Modes that add coherently diffract like their sum.
+    waves = probe if as_counts else probe.sum(axis=0, keepdims=True)
+    n = waves.shape[-1]
+    outside = _n_outside(positions, object_.shape, n)
     if outside:
         yield MessageLogged("warning", f"{outside} of {n_scan} patches reach beyond the object; nothing is there.")
-    scale = _count_scale(config.n_photons, object_, positions, wave)
+    scale = _count_scale(config.n_photons, object_, positions, waves)
     done = 0
     for path, indices, seed in _parts(config, Path(out), n_scan):
         random = np.random.default_rng(seed)
         with NpzWriter(path) as writer:
-            stack = writer.open_stack("diff3d", (len(indices), *wave.shape), np.float32)
+            stack = writer.open_stack("diff3d", (len(indices), n, n), np.float32)
             for start in range(0, len(indices), _BLOCK):
                 block = positions[indices[start : start + _BLOCK]]
-                stack.write(_measured(extract_patches(object_, block, len(wave)), wave, scale, random))
+                counts = _counted(extract_patches(object_, block, n), waves, scale, random)
+                stack.write(np.asarray(counts if as_counts else np.sqrt(counts) / scale, np.float32))
                 done += len(block)
                 yield Progressed(done, n_scan, "patterns")
             stack.close()
-            add_geometry(writer, positions[indices], probe, object_, None)
-            writer.add_metadata(_metadata(config, len(wave), origin))
+            known_probe = np.asarray(probe * scale, np.complex64) if as_counts else probe
+            add_geometry(writer, positions[indices], known_probe, object_, None)
+            writer.add_metadata(_metadata(config, n, origin, scale))
         yield FileWritten(path)
 
 
@@ -154,23 +167,27 @@ def _parts(config: SimulateConfig, out: Path, n_scan: int) -> list[tuple[Path, I
     return [(test_path(out), np.sort(order[:n_test]), test_noise), main] if n_test else [main]
 
 
-def _count_scale(n_photons: float, object_: ComplexArray, positions: PositionArray, wave: ComplexArray) -> float:
-    """Return s, the factor from the probe as stored to the square root of photons."""
-    light = np.square(np.abs(wave))
+def _count_scale(n_photons: float, object_: ComplexArray, positions: PositionArray, waves: ComplexArray) -> float:
+    """Return s, the factor from the probe as given to the square root of photons."""
+    light = np.square(np.abs(waves)).sum(axis=0)
     total = 0.0
     for start in range(0, len(positions), _BLOCK):
-        patches = extract_patches(object_, positions[start : start + _BLOCK], len(wave))
+        patches = extract_patches(object_, positions[start : start + _BLOCK], len(light))
         total += float(np.sum(np.square(np.abs(patches)) * light, dtype=np.float64))
     if total <= 0:
         raise InputError("no light would reach the detector", "Check probe, object and positions.")
     return float(np.sqrt(n_photons * len(positions) / total))
 
 
-def _measured(patches: ComplexArray, wave: ComplexArray, scale: float, random: np.random.Generator) -> FloatArray:
-    """Return (k, N, N) the amplitudes a counting detector gives, in the units of the stored probe."""
-    field = np.fft.fftshift(np.fft.fft2(patches * wave, norm="ortho"), axes=(1, 2))
-    expected = np.square(np.abs(field).astype(np.float64) * scale)
-    return np.asarray(np.sqrt(random.poisson(expected)) / scale, dtype=np.float32)
+def _counted(
+    patches: ComplexArray, waves: ComplexArray, scale: float, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return (k, N, N) the counts of a detector that sees the waves diffract one by one."""
+    expected = np.zeros(patches.shape, np.float64)
+    for wave in waves:
+        field = np.fft.fftshift(np.fft.fft2(patches * wave, norm="ortho"), axes=(1, 2))
+        expected += np.square(np.abs(field).astype(np.float64) * scale)
+    return np.asarray(random.poisson(expected))
 
 
 def _n_outside(positions: PositionArray, shape: tuple[int, ...], n: int) -> int:
@@ -178,9 +195,12 @@ def _n_outside(positions: PositionArray, shape: tuple[int, ...], n: int) -> int:
     return int(np.count_nonzero((low < 0).any(axis=1) | (high > np.array(shape)).any(axis=1)))
 
 
-def _metadata(config: SimulateConfig, n: int, origin: str) -> dict[str, Any]:
+def _metadata(config: SimulateConfig, n: int, origin: str, scale: float) -> dict[str, Any]:
+    measured: dict[str, Any] = {"measurement_domain": "count_intensity"}
+    if config.measurement == "amplitude":
+        measured = {"measurement_domain": "normalized_amplitude", "count_scale": scale}
     facts = {
         "creation_info": {"program": "ptychoscope", "verb": "simulate", "from": origin, "seed": config.seed},
-        "physics_parameters": {"N": n, "measurement_domain": "normalized_amplitude"},
+        "physics_parameters": {"N": n} | measured,
     }
     return photon_metadata(facts, config.n_photons)

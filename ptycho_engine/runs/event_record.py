@@ -1,7 +1,7 @@
 """An event as one line of JSON: for ``--json``, for ``events.jsonl``, without arrays."""
 
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ def bundle_summary(bundle: Bundle) -> dict[str, Any]:
         "intensity_scale_origin": bundle.intensity_scale_origin,
         "input_scale": bundle.input_scale,
         "n_photons": bundle.n_photons,
+        "forward_model": bundle.model.forward_model,
+        "count_statistics": None if bundle.count_statistics is None else asdict(bundle.count_statistics),
     }
 
 

@@ -23,6 +23,7 @@ from ptycho_engine.physics.forward import (
     region_side,
     seen_patches,
 )
+from ptycho_engine.physics.probe import soft_disk
 
 ALONE = torch.zeros(1, 1, 2)
 
@@ -54,6 +55,45 @@ def test_rectangular_intensity_of_one_patch(golden: dict[str, NDArray[Any]]) -> 
     patch, probe = tensor(golden["patch"])[None, None], tensor(golden["probe"])[None]
     intensity = predict_intensity_rectangular(patch, ALONE, probe, ModelConfig(64, 1))
     np.testing.assert_allclose(intensity[0, 0], golden["rect_intensity_pred"], atol=1e-5)
+
+
+def test_intensity_of_what_a_real_and_imaginary_network_drew(golden_dir: Path) -> None:
+    """The group merged, cut out again, and the field times the factor that the reference recorded."""
+    io = np.load(golden_dir / "ci_rect_realimag_gs2_untrained" / "model_io.npz")
+    intensity = predict_intensity_rectangular(
+        tensor(io["patches"]),
+        offsets_of(io["coords_relative"]),
+        tensor(io["probe"])[None],
+        ModelConfig(64, 2),
+        field_scale=float(io["output_scale"].flat[0]),
+    )
+    np.testing.assert_allclose(intensity, io["pred"], atol=1e-5 * io["pred"].max())
+    # Recorded was the factor of normalised amplitudes: 1/sqrt(intensity scale), for a probe that was not normalised.
+    assert float(io["output_scale"].flat[0]) == pytest.approx(float(io["physics_scaling_constant"].flat[0]) ** -0.5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_intensities_of_modes_add(masked: bool) -> None:
+    """Against numpy, with different factors of the two parts: no wave of one mode meets that of another."""
+    random = np.random.default_rng(1)
+    patches = random.standard_normal((2, 3, 64, 64)) + 1j * random.standard_normal((2, 3, 64, 64))
+    probe = random.standard_normal((4, 64, 64)) + 1j * random.standard_normal((4, 64, 64))
+    model = ModelConfig(64, 2, object_big=False, probe_mask=masked, probe_scale=4.0)
+    light = probe * soft_disk(64) if masked else probe
+    scaled = 1.3 * patches.real - 0.7j * patches.imag
+    expected = np.zeros((2, 3, 64, 64))
+    for mode in light:
+        expected += np.abs(np.fft.fftshift(np.fft.fft2(scaled * mode), axes=(-2, -1)) / 64 * 2.5) ** 2
+    found = predict_intensity_rectangular(
+        tensor(patches.astype(np.complex64)),
+        torch.zeros(2, 3, 2),
+        tensor(probe.astype(np.complex64)),
+        model,
+        torch.tensor([1.3]),
+        torch.tensor([-0.7]),
+        field_scale=2.5,
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * expected.max())
 
 
 def test_amplitude_of_a_merged_group(golden: dict[str, NDArray[Any]], run1084_dir: Path) -> None:

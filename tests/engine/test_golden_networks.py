@@ -55,7 +55,9 @@ def test_patches_of_november_are_upstreams(golden_dir: Path) -> None:
 def test_real_and_imaginary_parts_are_upstreams(golden_dir: Path) -> None:
     folder = golden_dir / "ci_rect_realimag_gs2_untrained"
     bundle = read_bundle(folder / "wts.h5.zip")
-    assert bundle.model == ModelConfig(n_filters_scale=1, amp_activation="silu", output="real_imag")
+    assert bundle.model == ModelConfig(
+        n_filters_scale=1, amp_activation="silu", output="real_imag", forward_model="rectangular"
+    )
     network = build_model(bundle)
     with np.load(folder / "model_io.npz") as golden, torch.inference_mode():
         assert _error(network(torch.from_numpy(golden["images"])), golden["patches"]) <= 1e-5

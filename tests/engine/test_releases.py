@@ -130,7 +130,12 @@ FAMILIES: dict[str, ModelConfig] = {
     "2025-11": replace(NOVEMBER, n_filters_scale=1, border_channels=4),
     "2026-02": replace(NOVEMBER, n_filters_scale=1, border_channels=4, release="2026-02", cbam_encoder=True),
     "2026-06": ModelConfig(
-        release="2026-06", n_filters_scale=1, output="real_imag", amplitude_outputs=1, border_channels=4
+        release="2026-06",
+        n_filters_scale=1,
+        output="real_imag",
+        forward_model="rectangular",
+        amplitude_outputs=1,
+        border_channels=4,
     ),
     "2026-07": ModelConfig(n_filters_scale=1),
 }

@@ -31,7 +31,7 @@ HEAD_TABLES: dict[str, ModelConfig] = {
     "N64_gs2_spatial_decoder": ModelConfig(decoder_attention="spatial"),
     "N64_gs2_batch_norm": ModelConfig(batch_norm=True),
     "N64_gs2_real_imag": ModelConfig(output="real_imag"),
-    "N64_gs2_real_imag_rect": ModelConfig(output="real_imag"),
+    "N64_gs2_real_imag_rect": ModelConfig(output="real_imag", forward_model="counts"),
     "N64_gs2_shared_decoder": ModelConfig(shared_decoder=True),
     "N64_gs2_legacy_channels": ModelConfig(amplitude_outputs=1, border_channels=8),
     "N64_gs2_supervised": ModelConfig(supervised=True),

@@ -279,3 +279,19 @@ def test_the_log_stays_bounded_and_survives_a_flood(qtbot: QtBot, session: Sessi
     panel.show()
     shown = [row[3] for row in panel.table.shown_rows()]
     assert (len(shown), shown[0], shown[-1]) == (LOG_LIMIT, "flood 5", f"flood {LOG_LIMIT + 4}")
+
+
+def test_the_training_form_offers_counts_and_refuses_what_does_not_fit_them(qtbot: QtBot, session: Session) -> None:
+    panel = TrainingPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.apply(events.DatasetOpened(make_dataset()))
+    profile, loss = panel.form.editors["profile"], panel.form.editors["loss"]
+    assert profile.isVisible()
+    assert "counts of the detector" in profile.toolTip()
+    profile.setCurrentText("count-intensity")  # type: ignore[union-attr]
+    assert panel.request().config.profile == "count-intensity"
+    assert panel.start_button.isEnabled()
+    loss.setCurrentText("mae")  # type: ignore[union-attr]
+    assert "the loss mae does not fit the profile count-intensity" in panel.form.problem.text()
+    assert not panel.start_button.isEnabled()
