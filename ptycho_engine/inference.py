@@ -14,6 +14,7 @@ from ptycho_engine.diagnostics.patch_stats import patch_stats
 from ptycho_engine.documents import Bundle, Canvas, Dataset, ReconstructionMetrics, Rectangle
 from ptycho_engine.events import (
     CanvasUpdated,
+    DiagnosisFound,
     EngineEvent,
     InferenceCompleted,
     JobStarted,
@@ -23,9 +24,11 @@ from ptycho_engine.events import (
     RefinementBegan,
     StatsMeasured,
 )
+from ptycho_engine.examination import examine_pair
 from ptycho_engine.inference_files import InferenceFiles
 from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference
 from ptycho_engine.inference_preview import InferencePreview
+from ptycho_engine.inference_sample import InferenceSample
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
 from ptycho_engine.preview import RateLimit
 from ptycho_engine.refinement import Refinement
@@ -88,6 +91,8 @@ def _infer(
         choice = device_choice(config.accelerator, config.deterministic)
         if choice.reason and config.accelerator == "auto":
             yield MessageLogged("info", choice.reason)
+        # Told before the inputs are refused for it.
+        yield from examine_pair(dataset, bundle)
         try:
             with device_errors(choice.device):
                 # The job lives in the frame of _run alone: with that, its tensors are gone before the device is freed.
@@ -105,13 +110,16 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     yield from _opening_notes(job)
     started = time.perf_counter()
     stitch: Stitch = LiveStitch(job) if job.config.compatibility == "none" else CompatibleStitch(job)
-    yield from _stitched(job, stitch, files)
+    sample = InferenceSample(job)
+    yield from _stitched(job, stitch, files, sample)
     told = stitch.align()
     if told is not None:
         yield told
     seconds = time.perf_counter() - started
     canvas = stitch.canvas()
     yield _whole(canvas, job.n_patches)
+    for finding in sample.findings(canvas):
+        yield DiagnosisFound(finding)
     if job.config.refine:
         canvas = yield from _refined(job, canvas, truth, files)
         metrics = _compared(canvas, truth)
@@ -149,7 +157,9 @@ def _compared(canvas: Canvas, truth: Any) -> ReconstructionMetrics | None:
     return None if truth is None else compare_with_object(canvas, truth)
 
 
-def _stitched(job: InferenceJob, stitch: Stitch, files: InferenceFiles) -> Generator[EngineEvent, None, None]:
+def _stitched(
+    job: InferenceJob, stitch: Stitch, files: InferenceFiles, sample: InferenceSample
+) -> Generator[EngineEvent, None, None]:
     """Compute and stitch all patches, telling what there is so far as often as is due."""
     previews = InferencePreview(job)
     limit = RateLimit(job.config.preview_interval_s)
@@ -160,6 +170,7 @@ def _stitched(job: InferenceJob, stitch: Stitch, files: InferenceFiles) -> Gener
         stitch.add(patches, predicted.positions.reshape(-1, 2))
         files.take(predicted)
         previews.take(predicted)
+        sample.take(predicted)
         n_done += len(patches)
         if _logs_stats(job.config, n_logged):
             yield StatsMeasured(n_logged, patch_stats(np.abs(predicted.patches), "inference", n_logged))

@@ -47,6 +47,9 @@ class InferenceJob:
     network: PatchNetwork
     batches: GroupBatches
     input_scale: float
+    """By which amplitudes are multiplied before the network."""
+    normal_scale: float
+    """k of these patterns, by which they are multiplied in training."""
     probe: torch.Tensor
     crop: int
     amplitude_factor: float
@@ -112,7 +115,7 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
     if crop > model.n or crop % 2:
         raise ConfigError(f"crop is {crop}", f"It must be an even number up to {model.n} px.")
     grouping = inference_groups(dataset, bundle, config)
-    scale = dataset_input_scale(dataset, grouping.group_indices[:, 0])
+    scale = normal_scale = dataset_input_scale(dataset, grouping.group_indices[:, 0])
     if not (math.isfinite(scale) and scale > 0) or (scale == 1.0 and _is_dark(dataset)):
         raise DatasetError(
             "its patterns hold no photons, or values that are not finite", "Choose a scan with data.", file=dataset.path
@@ -134,6 +137,7 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         network=network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         batches=GroupBatches(dataset, grouping, scale, device, config.batch_size),
         input_scale=scale,
+        normal_scale=normal_scale,
         probe=torch.tensor(dataset.probe, dtype=torch.complex64, device=device),
         crop=crop,
         amplitude_factor=_amplitude_factor(dataset, bundle, config),

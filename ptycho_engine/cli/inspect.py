@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
             "diagnoses": [asdict(diagnosis) for diagnosis in found.diagnoses],
         }
         console.record(values, _text(file, found))
+        # A file that says what is wrong with it, and cannot be opened for it, is a bad one all the same.
+        n_bad += "problem" in found.summary
     if console.json:
         console.record({"event": "result", "verb": "inspect", "n_files": len(arguments.files), "n_bad": n_bad})
     return BAD_INPUT if n_bad else 0
