@@ -13,9 +13,10 @@ from ptycho_engine.arrays import FloatArray, IndexArray
 from ptycho_engine.documents import Dataset
 from ptycho_engine.physics.scaling import totals
 
+WHOLE_BYTES = 64 << 20
+"""Scans up to this size are looked at as a whole, in a second or two."""
 LARGEST_SAMPLE = 400
-"""Patterns that are looked at: enough for neighbours of a few hundred positions, read in a second or two."""
-LARGEST_SAMPLE_BYTES = 64 << 20
+"""Patterns of longer ones that are looked at: enough to find neighbours among a few hundred positions."""
 LARGEST_INFLATED_BYTES = 256 << 20
 """Compressed stacks above this are read from their beginning only: to reach a pattern, all before it are inflated."""
 BLOCK = 32
@@ -83,8 +84,9 @@ def sampled_patterns(dataset: Dataset) -> IndexArray:
         The scan; nothing is read of it.
     """
     n_scan = dataset.n_scan
-    most = max(16, min(LARGEST_SAMPLE, LARGEST_SAMPLE_BYTES // (4 * dataset.n**2)))
-    if n_scan <= most:
+    in_room = WHOLE_BYTES // (4 * dataset.n**2)
+    most = max(16, min(LARGEST_SAMPLE, in_room))
+    if n_scan <= max(most, in_room):
         return np.arange(n_scan)
     stored = next((array for array in dataset.arrays if array.role == "diffraction"), None)
     if stored is not None and stored.compressed and stored.n_bytes > LARGEST_INFLATED_BYTES:

@@ -82,9 +82,9 @@ def spectral_slope(evidence: PatternEvidence) -> float:
 def probe_energy_mismatch(evidence: PatternEvidence) -> Diagnosis | None:
     """Find patterns with more light than the probe, or with less than a tenth of it.
 
-    By Parseval ``mean sum A² = sum |P|² |O|²``, so the quotient is the object's mean transmission. It is a warning where
-    the steps of counting show that somebody brought the patterns to a unit, which can only be that of the probe; roots
-    of plain counts, and patterns whose unit cannot be told, need not share it.
+    By Parseval ``mean sum A² = sum |P|² |O|²``, so the quotient is the object's mean transmission. It is a warning
+    where the steps of counting show that somebody brought the patterns to a unit, which can only be the probe's;
+    roots of plain counts, and patterns whose unit cannot be told, need not share it.
     """
     light = float(probe_light(evidence.dataset.probe).sum())
     mean = evidence.figures.mean_total
