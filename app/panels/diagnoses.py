@@ -90,6 +90,8 @@ class DiagnosesPanel(Panel):
         self.dismiss_button = _small_button("Dismiss", "Put this finding away while the document stays open", self)
         self.table = Table("Diagnoses", ("", "diagnosis", "about"), stretch=2, parent=self)
         self.table.setSelectionMode(Table.SelectionMode.SingleSelection)
+        # A click on a long name must not push the severity out of sight.
+        self.table.setAutoScroll(False)
         self.finding = _paragraph(self)
         self.figures = _paragraph(self)
         self.hint = _paragraph(self)
