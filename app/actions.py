@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 from app.panels.training import why_not_resume, why_not_start
 from app.state.app_state import AppState
 from app.widgets.icons import icon
+from ptycho_engine.inference_compatibility import MODES
 
 
 def always(state: AppState) -> str:
@@ -68,6 +69,9 @@ class ActionSpec:
     checkable: bool = False
 
 
+INFER_AS = {f"infer_as_{name}": name for name in MODES}
+"""The compatibility mode of each action that infers as an older release did."""
+
 ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "&Open…", "Ctrl+O", "Open scans (.npz) and bundles (wts.h5.zip)", icon="open"),
     ActionSpec("save_bundle", "&Save bundle as…", "Ctrl+S", "Save the current bundle as a file", why_not_save),
@@ -81,6 +85,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "resume", "&Resume training", "Ctrl+Shift+T", "Go on with the stopped training", why_not_resume, "resume"
     ),
     ActionSpec("infer", "&Infer", "Ctrl+I", "Infer the current scan with the current bundle", why_not_infer, "infer"),
+    *(
+        ActionSpec(
+            action,
+            f"PtychoPINN &{number}  {name}",
+            f"Ctrl+Alt+{number}",
+            f"Infer as an older release did, faults included. {MODES[name].note}",
+            why_not_infer,
+        )
+        for number, (action, name) in enumerate(INFER_AS.items(), start=1)
+    ),
     ActionSpec("stop", "&Stop", "Ctrl+.", "Stop the running job; the checkpoint stays", why_not_stop, "stop"),
     ActionSpec(
         "simulate", "Si&mulate a demo scan…", "Ctrl+D", "Make a small scan to try things out with", why_not_simulate

@@ -185,21 +185,22 @@ class Controller(QObject):
         if self._compute(Task(job, verb, "compute", keeps_losses=resume, request=request)):
             self.train_config_used.emit(request.config)
 
-    def infer(self, config: InferConfig | None = None) -> None:
-        """Infer the current dataset with the current bundle."""
+    def infer(self, compatibility: str = "none") -> None:
+        """Infer the current dataset with the current bundle, on demand as an older PtychoPINN release did."""
         state = self._session.state
         if state.dataset is None or state.bundle is None:
             missing = "a dataset" if state.dataset is None else "a bundle"
             self._refuse("infer", f"Inference needs {missing}. Open one first.")
             return
+        older = "" if compatibility == "none" else f", as PtychoPINN {compatibility}"
         job = JobState(
             self.runner.new_id("infer"),
             "infer",
-            f"Inferring {state.dataset.name} with {state.bundle.name}",
+            f"Inferring {state.dataset.name} with {state.bundle.name}{older}",
             dataset_id=state.dataset_id,
             bundle_id=state.bundle_id,
         )
-        verb = partial(self._verbs.infer, state.dataset, state.bundle, config or InferConfig())
+        verb = partial(self._verbs.infer, state.dataset, state.bundle, InferConfig(compatibility=compatibility))
         self._compute(Task(job, verb, "compute"))
 
     def refine(self, request: RefineRequest) -> None:

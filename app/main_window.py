@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import dialogs
-from app.actions import ACTIONS, Actions
+from app.actions import ACTIONS, INFER_AS, Actions
 from app.arrangement import AREAS, Arrangement
 from app.display.wording import duration
 from app.front import Front
@@ -42,7 +42,8 @@ class MainWindow(QMainWindow):
     """A list of paths."""
     train_asked = Signal()
     """Train as it is filled in."""
-    infer_asked = Signal()
+    infer_asked = Signal(str)
+    """In the way of which release, ``"none"`` for the right way."""
     resume_asked = Signal(object)
     stop_asked = Signal()
     save_bundle_asked = Signal(object)
@@ -139,7 +140,7 @@ class MainWindow(QMainWindow):
             "quit": self.close,
             "train": self._train,
             "resume": self._resume,
-            "infer": self.infer_asked.emit,
+            **dict.fromkeys(("infer", *INFER_AS), self._infer),
             "stop": self.stop_asked.emit,
             "simulate": self._ask_where_to_simulate,
             "reset_layout": self.arrangement.reset,
@@ -261,6 +262,10 @@ class MainWindow(QMainWindow):
         if "training" in self.panels:
             self.show_panel("training")
         self.train_asked.emit()
+
+    def _infer(self) -> None:
+        sender = self.sender()
+        self.infer_asked.emit(INFER_AS.get(sender.objectName() if sender is not None else "", "none"))
 
     def _resume(self) -> None:
         self.resume_asked.emit(None)

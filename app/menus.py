@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QToolBar
 
-from app.actions import Actions
+from app.actions import INFER_AS, Actions
 from app.panels.panel import PanelSpec
 
 THEME_NAMES = {"desktop": "Follow the &desktop", "light": "&Light", "dark": "&Dark"}
@@ -32,7 +32,13 @@ class Menus(QObject):
         self._fill_file(bar.addMenu("&File"))
         self._fill_view(bar.addMenu("&View"), specs)
         run = bar.addMenu("&Run")
-        for name in ("train", "resume", "infer", "stop", "", "simulate"):
+        for name in ("train", "resume", "infer"):
+            self._put(run, name)
+        older = run.addMenu("Infer &as")
+        older.setToolTipsVisible(True)
+        for name in INFER_AS:
+            self._put(older, name)
+        for name in ("stop", "", "simulate"):
             self._put(run, name)
         help_menu = bar.addMenu("&Help")
         for name in ("shortcuts", "about"):

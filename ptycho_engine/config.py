@@ -311,7 +311,7 @@ class InferConfig(Config):
     compatibility: str = option(
         "none",
         "Reproduce the numbers of an older PtychoPINN release",
-        choices=("none", "2025-11", "2026-07"),
+        choices=("none", "2025-11", "2026-07", "2026-07-barycentric"),
         advanced=True,
     )
     refine: int = option(

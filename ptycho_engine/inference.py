@@ -5,12 +5,9 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ptycho_engine.config import InferConfig
 from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
 from ptycho_engine.diagnostics.metrics import compare_with_object
-from ptycho_engine.diagnostics.patch_stats import patch_stats
 from ptycho_engine.documents import Bundle, Canvas, Dataset, ReconstructionMetrics, Rectangle
 from ptycho_engine.events import (
     CanvasUpdated,
@@ -22,13 +19,13 @@ from ptycho_engine.events import (
     MetricsMeasured,
     Progressed,
     RefinementBegan,
-    StatsMeasured,
 )
 from ptycho_engine.examination import examine_pair
 from ptycho_engine.inference_files import InferenceFiles
 from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference
 from ptycho_engine.inference_preview import InferencePreview
 from ptycho_engine.inference_sample import InferenceSample
+from ptycho_engine.inference_stats import InferenceStats
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
 from ptycho_engine.preview import RateLimit
 from ptycho_engine.refinement import Refinement
@@ -109,15 +106,18 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     yield JobStarted("infer", describe_device(job.device), job.n_patches, "patches", files.folder)
     yield from _opening_notes(job)
     started = time.perf_counter()
-    stitch: Stitch = LiveStitch(job) if job.config.compatibility == "none" else CompatibleStitch(job)
-    sample = InferenceSample(job)
-    yield from _stitched(job, stitch, files, sample)
+    stitch: Stitch = LiveStitch(job) if job.mode is None else CompatibleStitch(job, job.mode)
+    stats, sample = InferenceStats(job.config, job.mode), InferenceSample(job)
+    yield from _stitched(job, stitch, stats, sample, files)
     told = stitch.align()
     if told is not None:
         yield told
     seconds = time.perf_counter() - started
     canvas = stitch.canvas()
     yield _whole(canvas, job.n_patches)
+    described = stats.finish(canvas)
+    if described is not None:
+        yield described
     for finding in sample.findings(canvas):
         yield DiagnosisFound(finding)
     if job.config.refine:
@@ -158,12 +158,12 @@ def _compared(canvas: Canvas, truth: Any) -> ReconstructionMetrics | None:
 
 
 def _stitched(
-    job: InferenceJob, stitch: Stitch, files: InferenceFiles, sample: InferenceSample
+    job: InferenceJob, stitch: Stitch, stats: InferenceStats, sample: InferenceSample, files: InferenceFiles
 ) -> Generator[EngineEvent, None, None]:
     """Compute and stitch all patches, telling what there is so far as often as is due."""
     previews = InferencePreview(job)
     limit = RateLimit(job.config.preview_interval_s)
-    n_done, n_logged, started = 0, 0, time.monotonic()
+    n_done, started = 0, time.monotonic()
     for predicted in job.predictions():
         n = predicted.patches.shape[-1]
         patches = predicted.patches.reshape(-1, n, n)
@@ -172,9 +172,9 @@ def _stitched(
         previews.take(predicted)
         sample.take(predicted)
         n_done += len(patches)
-        if _logs_stats(job.config, n_logged):
-            yield StatsMeasured(n_logged, patch_stats(np.abs(predicted.patches), "inference", n_logged))
-            n_logged += 1
+        described = stats.take(predicted)
+        if described is not None:
+            yield described
         left = (time.monotonic() - started) / n_done * (job.n_patches - n_done)
         yield Progressed(n_done, job.n_patches, "patches", left)
         if limit.due():
@@ -190,11 +190,6 @@ def _stitched(
         yield shown
 
 
-def _logs_stats(config: InferConfig, n_logged: int) -> bool:
-    limit = config.patch_stats_limit
-    return config.log_patch_stats and (limit is None or n_logged < limit)
-
-
 def _whole(canvas: Canvas, n_patches: int) -> CanvasUpdated:
     height, width = canvas.object_.shape
     return CanvasUpdated(canvas, Rectangle(0, 0, height, width), n_patches, n_patches)
@@ -205,16 +200,16 @@ def _opening_notes(job: InferenceJob) -> Iterator[MessageLogged]:
     n_groups, channels = grouping.group_indices.shape
     known = "" if trained is None else f" (of the training data: {trained:.6g})"
     yield MessageLogged("info", f"{n_groups} groups of {channels}; input scale k = {job.input_scale:.6g}{known}")
-    if job.config.compatibility != "none":
-        yield MessageLogged("warning", COMPATIBILITY_NOTES[job.config.compatibility])
+    if job.mode is not None:
+        level = "" if abs(job.input_level - 1) < 0.01 else f"; the network reads {_level(job.input_level)}"
+        yield MessageLogged("warning", f"{job.mode.note}{level}. Phases are left as drawn, nothing is refined")
+        ignored = job.mode.ignored(job.config)
+        if ignored:
+            yield MessageLogged("warning", f"Compatibility {job.mode.name} has no use for {', '.join(ignored)}")
 
 
-COMPATIBILITY_NOTES = {
-    "2025-11": "Numbers as of PtychoPINN 2025-11: raw patterns times the intensity scale instead of normalised ones, "
-    "each pattern copied into all members of its group, and only the first patch on the canvas",
-    "2026-07": "Numbers as of PtychoPINN 2026-07: each pattern copied into all members of its group, patches placed "
-    "point-mirrored about the mean position, central squares of 20 px",
-}
+def _level(factor: float) -> str:
+    return f"patterns {factor:.4g} times as bright as in training"
 
 
 def _description(dataset: Dataset, bundle: Bundle, config: InferConfig) -> dict[str, Any]:

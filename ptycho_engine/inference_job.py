@@ -14,6 +14,7 @@ from ptycho_engine.config import InferConfig
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError, DatasetError
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
+from ptycho_engine.inference_compatibility import CompatibilityMode, compatibility_mode
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_model
 from ptycho_engine.physics.forward import predict_amplitude
@@ -48,12 +49,14 @@ class InferenceJob:
     batches: GroupBatches
     input_scale: float
     """By which amplitudes are multiplied before the network."""
-    normal_scale: float
-    """k of these patterns, by which they are multiplied in training."""
     probe: torch.Tensor
     crop: int
     amplitude_factor: float
     """By which patches are multiplied, because the network learned its amplitudes under a probe of other energy."""
+    mode: CompatibilityMode | None = None
+    """The release to follow; ``None`` infers the right way."""
+    input_level: float = 1.0
+    """How many times as bright as in training the patterns are that the network reads."""
 
     @property
     def network_per_physical(self) -> float:
@@ -114,20 +117,16 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
     crop = model.n // 2 if config.crop is None else config.crop
     if crop > model.n or crop % 2:
         raise ConfigError(f"crop is {crop}", f"It must be an even number up to {model.n} px.")
+    mode = compatibility_mode(config)
     grouping = inference_groups(dataset, bundle, config)
-    scale = normal_scale = dataset_input_scale(dataset, grouping.group_indices[:, 0])
+    scale = dataset_input_scale(dataset, grouping.group_indices[:, 0])
     if not (math.isfinite(scale) and scale > 0) or (scale == 1.0 and _is_dark(dataset)):
         raise DatasetError(
             "its patterns hold no photons, or values that are not finite", "Choose a scan with data.", file=dataset.path
         )
-    if config.compatibility == "2025-11":
-        # That release multiplied raw amplitudes by the intensity scale, where training had used the input scale.
-        scale = bundle.intensity_scale
-    if config.refine and config.compatibility != "none":
-        raise ConfigError(
-            f"compatibility {config.compatibility} places patches where the scan did not see them",
-            "Refine without the compatibility setting.",
-        )
+    normalised = scale
+    if mode is not None:
+        scale = mode.input_scale(dataset, bundle, grouping)
     network = build_model(bundle, device)
     return InferenceJob(
         dataset=dataset,
@@ -137,10 +136,11 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         network=network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         batches=GroupBatches(dataset, grouping, scale, device, config.batch_size),
         input_scale=scale,
-        normal_scale=normal_scale,
         probe=torch.tensor(dataset.probe, dtype=torch.complex64, device=device),
         crop=crop,
         amplitude_factor=_amplitude_factor(dataset, bundle, config),
+        mode=mode,
+        input_level=scale / normalised,
     )
 
 
@@ -158,16 +158,15 @@ def _amplitude_factor(dataset: Dataset, bundle: Bundle, config: InferConfig) -> 
 def inference_groups(dataset: Dataset, bundle: Bundle, config: InferConfig) -> Grouping:
     """Return the groups to infer: every position is the first member of one, or evenly spread ones of these.
 
-    The older releases took the first patterns in the order of the file, and each of them as all members of its group.
+    The older releases had ways of their own.
     """
-    positions, gridsize = dataset.scan_positions, bundle.model.gridsize
-    if config.compatibility == "none":
-        # A network that reads one pattern at a time draws the same patch in every group: once is enough.
-        gridsize = gridsize if bundle.model.object_big else 1
-        return spread_groups(cover_positions(positions, gridsize, config.neighbor_count, config.seed), config.n_groups)
-    count = dataset.n_scan if config.n_groups is None else min(config.n_groups, dataset.n_scan)
-    indices = np.repeat(np.arange(count, dtype=np.int64)[:, None], gridsize**2, axis=1)
-    return Grouping(indices, positions[:count], np.zeros((count, gridsize**2, 2)))
+    mode = compatibility_mode(config)
+    if mode is not None:
+        return mode.groups(dataset, bundle, config)
+    # A network that reads one pattern at a time draws the same patch in every group: once is enough.
+    gridsize = bundle.model.gridsize if bundle.model.object_big else 1
+    groups = cover_positions(dataset.scan_positions, gridsize, config.neighbor_count, config.seed)
+    return spread_groups(groups, config.n_groups)
 
 
 def known_object(dataset: Dataset, ground_truth: GroundTruth) -> ComplexArray | None:

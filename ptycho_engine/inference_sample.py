@@ -8,6 +8,7 @@ from ptycho_engine.diagnostics.diagnoses.placements import AS_GIVEN, MIRRORED, P
 from ptycho_engine.diagnostics.diagnoses.result_evidence import ResultEvidence
 from ptycho_engine.diagnostics.illumination import probe_diameter
 from ptycho_engine.documents import Canvas, Diagnosis
+from ptycho_engine.geometry.compatibility import JULY_2026
 from ptycho_engine.inference_job import InferenceJob, Predicted
 from ptycho_engine.preview import choose_groups
 
@@ -53,14 +54,14 @@ class InferenceSample:
         job = self._job
         groups = sorted(self._patches)
         frames = job.batches.grouping.group_indices[np.array(groups), 0]
-        mirrored = job.config.compatibility == "2026-07"
+        mirrored = job.config.compatibility == JULY_2026
         evidence = ResultEvidence(
             dataset=job.dataset,
             bundle=job.bundle,
             canvas=canvas,
             n_placed=job.n_patches,
             input_scale=job.input_scale,
-            normal_scale=job.normal_scale,
+            normal_scale=job.input_scale / job.input_level,
             placed_with=PLACEMENTS[MIRRORED if mirrored else AS_GIVEN],
             frame_indices=frames,
             positions=job.dataset.scan_positions[frames],

@@ -10,8 +10,8 @@ from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas, Rectangle
 from ptycho_engine.events import MessageLogged
 from ptycho_engine.geometry.canvas import CanvasStitcher, central_square, stitch_weights
-from ptycho_engine.geometry.compatibility import stitch_2025_11, stitch_2026_07
 from ptycho_engine.geometry.phase_alignment import phases_of_patches
+from ptycho_engine.inference_compatibility import CompatibilityMode
 from ptycho_engine.inference_job import InferenceJob
 
 MEMORY_BYTES = 1 << 30
@@ -125,35 +125,30 @@ def _reserve(file: IO[bytes], n_bytes: int) -> None:
 
 
 class CompatibleStitch:
-    """Keeps all patches and stitches them as an older release does, with its faults."""
+    """Stitches as an older release does, with its faults."""
 
-    def __init__(self, job: InferenceJob) -> None:
-        self._job = job
-        self._patches: list[ComplexArray] = []
-        self._positions: list[PositionArray] = []
+    def __init__(self, job: InferenceJob, mode: CompatibilityMode) -> None:
+        positions = job.dataset.scan_positions[job.batches.grouping.group_indices].reshape(-1, 2)
+        self._stitcher = mode.stitcher(job.dataset, job.bundle, positions, job.config)
+        self._network_per_physical = job.network_per_physical
+        self._damage = Rectangle(0, 0, 0, 0)
 
     def add(self, patches: ComplexArray, positions: PositionArray) -> None:
         """Take in patches."""
-        self._patches.append(patches)
-        self._positions.append(positions)
+        self._damage = union(self._damage, self._stitcher.add(patches, positions))
 
     def canvas(self) -> Canvas:
         """Return the canvas of the patches so far."""
-        patches, positions = np.concatenate(self._patches), np.concatenate(self._positions)
-        scale = self._job.network_per_physical
-        if self._job.config.compatibility == "2025-11":
-            return stitch_2025_11(patches, positions, network_per_physical=scale)
-        crop = self._job.config.crop
-        return stitch_2026_07(patches, positions, crop=20 if crop is None else crop, network_per_physical=scale)
+        return self._stitcher.canvas("network", self._network_per_physical)
 
     def align(self) -> MessageLogged | None:
         """Leave the phases as they are: older releases did."""
         return None
 
     def damage(self) -> Rectangle:
-        """Return the whole canvas: every new patch moves the mean position."""
-        height, width = self.canvas().object_.shape
-        return Rectangle(0, 0, height, width)
+        """Return the part that changed since the last call."""
+        damage, self._damage = self._damage, Rectangle(0, 0, 0, 0)
+        return damage
 
 
 def union(one: Rectangle, other: Rectangle) -> Rectangle:

@@ -1,6 +1,6 @@
 """The pictures that a canvas can be shown as."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -75,7 +75,15 @@ def canvas_picture(canvas: Canvas, view: View, scale: CanvasScale, truth: Comple
         ``(H, W)`` the known object on the pixels of the canvas, from :func:`truth_on_canvas`.
     """
     if view in NEEDS_TRUTH:
-        return None if truth is None else _truth_picture(canvas, view, truth)
+        picture = None if truth is None else _truth_picture(canvas, view, truth)
+    else:
+        picture = _own_picture(canvas, view, scale)
+    if picture is None or canvas.mode == "none" or view in ("true amplitude", "true phase"):
+        return picture
+    return replace(picture, title=f"PtychoPINN {canvas.mode} · {picture.title}")
+
+
+def _own_picture(canvas: Canvas, view: View, scale: CanvasScale) -> Picture:
     covered = canvas.covered
     if view == "coverage":
         weight = np.where(canvas.weight > 0, canvas.weight, np.nan).astype(np.float32)

@@ -31,6 +31,7 @@ from app.widgets.image_view import ImageView, Reading
 from app.widgets.refine_bar import RefineBar
 from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas, Dataset, ReconstructionMetrics
+from ptycho_engine.inference_compatibility import MODES
 
 SCALES: dict[CanvasScale, str] = {"network": "Network", "physical": "Physical"}
 ARROW_LIMIT = 40
@@ -192,9 +193,9 @@ class CanvasPanel(Panel):
             for label in self.lines:
                 label.setText("")
             return
-        self.warning.setText(
-            f"⚠ Compatibility mode {canvas.mode}: placing and scale follow that PtychoPINN release, not the physics."
-        )
+        followed = MODES.get(canvas.mode)
+        note = "Placing and scale follow that release, not the physics" if followed is None else followed.note
+        self.warning.setText(f"⚠ Compatibility mode {canvas.mode}. {note}.")
         height, width = canvas.object_.shape
         y, x = canvas.origin_px
         done = f"{state.canvas_done}/{state.canvas_total} patches" if state.canvas_total else ""
@@ -226,7 +227,7 @@ class CanvasPanel(Panel):
         if state.busy:
             return "another job is running"
         if state.canvas.mode != "none":
-            return "in a compatibility mode pixels are not where the scan says"
+            return "a compatibility mode shows what an older release showed: infer without it"
         if self._dataset is None or (state.canvas_bundle_id or "") not in state.bundles:
             return "the scan or the bundle of this canvas is not open"
         return ""

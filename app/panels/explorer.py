@@ -61,6 +61,7 @@ def entries(state: AppState) -> list[Entry]:
         dataset_id = state.canvas_datasets.get(key)
         known = state.datasets.get(dataset_id) if dataset_id else None
         made = "refinement" if key in state.canvas_refinements else "inference"
+        made += "" if canvas.mode == "none" else f" as {canvas.mode}"
         facts = f"{made} · {whole(len(canvas.scan_positions))} patches"
         name = known.name if known is not None else key.removeprefix("canvas:")
         lines.append(Entry("Runs", key, name, facts, "canvas", key == state.canvas_id, f"{name}\n{facts}", None))

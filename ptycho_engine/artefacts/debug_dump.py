@@ -1,6 +1,5 @@
 """The debug-dump folder of an inference: figures and pictures of all predicted patches, gathered batch by batch."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,33 +10,11 @@ from numpy.typing import NDArray
 from ptycho_engine.artefacts.figures import GRID_PATCHES, write_normalized_patch_grid, write_patch_grid
 from ptycho_engine.artefacts.folders import make_folder
 from ptycho_engine.artefacts.json_file import write_json
+from ptycho_engine.diagnostics.patch_stats import AmplitudeMoments
 from ptycho_engine.documents import Canvas
 
 FIRST_OFFSETS = 16
 """Offsets written one by one."""
-
-
-@dataclass(slots=True)
-class _Moments:
-    """Running sums in float64: what the figures need, whatever the number of patches."""
-
-    count: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    centred_squares: float = 0.0
-    low: float = math.inf
-    high: float = -math.inf
-
-    def add(self, amplitudes: NDArray[np.float64]) -> None:
-        if amplitudes.size == 0:
-            return
-        means = amplitudes.mean(axis=(1, 2), keepdims=True)
-        self.count += amplitudes.size
-        self.total += float(amplitudes.sum())
-        self.squares += float(np.square(amplitudes).sum())
-        self.centred_squares += float(np.square(amplitudes - means).sum())
-        self.low = min(self.low, float(amplitudes.min()))
-        self.high = max(self.high, float(amplitudes.max()))
 
 
 @dataclass(slots=True)
@@ -47,7 +24,7 @@ class DebugDump:
     Memory is bounded: the first 16 patches, running sums, and the positions.
     """
 
-    moments: _Moments = field(default_factory=_Moments)
+    moments: AmplitudeMoments = field(default_factory=AmplitudeMoments)
     first: list[NDArray[Any]] = field(default_factory=list)
     positions: list[NDArray[np.float64]] = field(default_factory=list)
     patch_side: int = 0
@@ -77,16 +54,14 @@ class DebugDump:
     def stats(self, object_: NDArray[Any]) -> dict[str, dict[str, float]]:
         """Return the figures of all patches and of the canvas; standard deviations are biased."""
         sums = self.moments
-        count = max(sums.count, 1)
-        mean = sums.total / count
         amplitude = np.abs(object_).astype(np.float64)
         return {
             "patch_amplitude": {
-                "mean": mean,
-                "std": math.sqrt(max(sums.squares / count - mean * mean, 0.0)),
+                "mean": sums.mean,
+                "std": sums.std(),
                 "min": sums.low,
                 "max": sums.high,
-                "var_zero_mean": sums.centred_squares / count,
+                "var_zero_mean": sums.var_zero_mean,
             },
             "canvas_amplitude": {
                 "mean": float(amplitude.mean()),

@@ -117,6 +117,7 @@ def write_canvas_pictures(canvas: Canvas, folder: Path) -> tuple[Path, Path]:
         The two files.
     """
     covered = canvas.covered
+    mode = "" if canvas.mode == "none" else f"\nas PtychoPINN {canvas.mode}"
     amplitude = np.where(covered, np.abs(canvas.object_), np.nan)
     phase = np.where(covered, np.angle(canvas.object_), np.nan)
     extent = _extent(canvas)
@@ -125,12 +126,13 @@ def write_canvas_pictures(canvas: Canvas, folder: Path) -> tuple[Path, Path]:
     axes = figure.add_subplot()
     low, high = shared_range(amplitude)
     image = axes.imshow(amplitude, cmap=AMPLITUDE_MAP, vmin=low, vmax=high, extent=extent, interpolation="nearest")
-    _label_canvas(figure, axes, image, f"Reconstructed amplitude · {canvas.scale} scale", f"amplitude ({canvas.scale})")
+    title = f"Reconstructed amplitude · {canvas.scale} scale{mode}"
+    _label_canvas(figure, axes, image, title, f"amplitude ({canvas.scale})")
     _save(figure, files[0])
     figure = _figure(6.0, 6.0)
     axes = figure.add_subplot()
     image = axes.imshow(phase, cmap=PHASE_MAP, vmin=-math.pi, vmax=math.pi, extent=extent, interpolation="nearest")
-    _label_canvas(figure, axes, image, "Reconstructed phase · cyclic", "phase (rad)")
+    _label_canvas(figure, axes, image, f"Reconstructed phase · cyclic{mode}", "phase (rad)")
     _save(figure, files[1])
     return files
 

@@ -1,5 +1,7 @@
 """Statistics of a batch of patch amplitudes, as PtychoPINN's ``torch_patch_stats.json`` defines them."""
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,10 +37,6 @@ def patch_stats(amplitude: NDArray[Any], phase: str, batch_idx: int) -> PatchSta
     require_shape("amplitude", amplitude, (None, None, None, None))
     values = np.abs(amplitude).astype(np.float64)
     centred = values - values.mean(axis=(2, 3), keepdims=True)
-    described = tuple(
-        (index, float(one.mean()), unbiased_std(one), float(one.min()), float(one.max()))
-        for index, one in enumerate(values[:DESCRIBED_PATCHES])
-    )
     return PatchStats(
         phase=phase,
         batch_idx=batch_idx,
@@ -46,8 +44,58 @@ def patch_stats(amplitude: NDArray[Any], phase: str, batch_idx: int) -> PatchSta
         global_mean=float(values.mean()),
         global_std=unbiased_std(values),
         var_zero_mean=float(np.mean(centred**2)),
-        per_patch=described,
+        per_patch=describe_groups(values),
     )
+
+
+def describe_groups(values: NDArray[np.float64]) -> tuple[tuple[int, float, float, float, float], ...]:
+    """Return (patch_idx, mean, std, min, max) of the first groups of (B, C, H, W) amplitudes; std is unbiased."""
+    return tuple(
+        (index, float(one.mean()), unbiased_std(one), float(one.min()), float(one.max()))
+        for index, one in enumerate(values[:DESCRIBED_PATCHES])
+    )
+
+
+@dataclass(slots=True)
+class AmplitudeMoments:
+    """Running sums in float64 of the amplitudes of patches: what their figures need, whatever their number."""
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    centred_squares: float = 0.0
+    """Squares of amplitude minus the mean of its own patch."""
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, amplitudes: NDArray[np.float64]) -> None:
+        """Take in (k, H, W) amplitudes."""
+        if amplitudes.size == 0:
+            return
+        means = amplitudes.mean(axis=(1, 2), keepdims=True)
+        self.count += amplitudes.size
+        self.total += float(amplitudes.sum())
+        self.squares += float(np.square(amplitudes).sum())
+        self.centred_squares += float(np.square(amplitudes - means).sum())
+        self.low = min(self.low, float(amplitudes.min()))
+        self.high = max(self.high, float(amplitudes.max()))
+
+    @property
+    def mean(self) -> float:
+        """Mean over all elements."""
+        return self.total / max(self.count, 1)
+
+    @property
+    def var_zero_mean(self) -> float:
+        """Biased mean square of amplitude minus the mean of its own patch."""
+        return self.centred_squares / max(self.count, 1)
+
+    def std(self, *, unbiased: bool = False) -> float:
+        """Return the standard deviation over all elements; unbiased it is NaN for a single one."""
+        divisor = self.count - unbiased
+        if divisor <= 0:
+            return float("nan") if unbiased else 0.0
+        return math.sqrt(max(self.squares - self.count * self.mean**2, 0.0) / divisor)
 
 
 def unbiased_std(values: NDArray[np.float64]) -> float:

@@ -180,13 +180,9 @@ class CanvasStitcher:
         kept = np.ones((crop, crop), np.float32) if weights is None else weights
         require_shape("weights", kept, (crop, crop))
         self.patch_side, self.crop = patch_side, crop
-        low, high = _extent(scan_positions)
+        low, high = position_extent(scan_positions)
         height, width = (int(side) for side in np.floor(high) - np.floor(low) + crop + 1)
-        if height * width > MAX_CANVAS_PIXELS:
-            raise InputError(
-                f"the positions span {height} x {width} px, too much for one canvas",
-                "Check that the positions are in pixels of the object.",
-            )
+        require_room(height, width)
         self.origin_px = (int(np.floor(low[0])) - crop // 2, int(np.floor(low[1])) - crop // 2)
         self._sum = ScatterSum(height, width, kept)
         self._positions: list[PositionArray] = []
@@ -213,12 +209,8 @@ class CanvasStitcher:
         corners = np.asarray(positions, np.float64) - self.crop // 2 - np.array(self.origin_px)
         fits = self._sum.add(inside, corners)
         self._dropped += int(np.count_nonzero(~fits))
-        if not fits.any():
-            return Rectangle(0, 0, 0, 0)
         self._positions.append(np.array(positions, np.float64)[fits])
-        first = np.floor(corners[fits].min(axis=0)).astype(int)
-        last = np.ceil(corners[fits].max(axis=0)).astype(int) + self.crop
-        return Rectangle(int(first[0]), int(first[1]), int(last[0] - first[0]), int(last[1] - first[1]))
+        return changed_part(corners[fits], self.crop)
 
     def canvas(self, scale: AmplitudeScale, network_per_physical: float, *, mode: str = "none") -> Canvas:
         """Return what was stitched so far, as a copy.
@@ -255,7 +247,26 @@ def mean_of(summed: ScatterSum) -> ComplexArray:
     return result
 
 
-def _extent(scan_positions: PositionArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def changed_part(corners: PositionArray, side: int) -> Rectangle:
+    """Return the smallest rectangle around squares with their pixel ``[0, 0]`` at (k, 2) ``corners`` of a canvas."""
+    if len(corners) == 0:
+        return Rectangle(0, 0, 0, 0)
+    first = np.floor(corners.min(axis=0)).astype(int)
+    last = np.ceil(corners.max(axis=0)).astype(int) + side
+    return Rectangle(int(first[0]), int(first[1]), int(last[0] - first[0]), int(last[1] - first[1]))
+
+
+def require_room(height: int, width: int) -> None:
+    """Raise ``InputError`` unless a canvas of ``height`` x ``width`` pixels may be made."""
+    if height * width > MAX_CANVAS_PIXELS:
+        raise InputError(
+            f"the positions span {height} x {width} px, too much for one canvas",
+            "Check that the positions are in pixels of the object.",
+        )
+
+
+def position_extent(scan_positions: PositionArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the least and greatest ``(y, x)`` of (n, 2) positions; ``InputError`` if one is not finite."""
     if len(scan_positions) == 0:
         return np.zeros(2), np.zeros(2)
     low, high = scan_positions.min(axis=0), scan_positions.max(axis=0)

@@ -122,6 +122,58 @@ def cover_positions(scan_positions: PositionArray, gridsize: int, neighbor_count
     return _grouping(scan_positions, np.concatenate((first, neighbors), axis=1))
 
 
+def subsets_of_neighbors(
+    scan_positions: PositionArray,
+    chosen: IndexArray,
+    *,
+    channels: int,
+    neighbor_count: int,
+    n_subsets: int,
+    seed: int,
+) -> Grouping:
+    """Draw several groups around each chosen position, from it and its nearest chosen neighbours.
+
+    PtychoPINN's barycentric route of July 2026 draws so, without a seed: its groups cannot be repeated, only its rule.
+
+    Parameters
+    ----------
+    scan_positions
+        (n_scan, 2) [px] ``(y, x)``.
+    chosen
+        (n,) the positions that take part.
+    channels
+        Members C of a group; a single member is the position itself.
+    neighbor_count
+        Neighbours from which members are drawn, beside the position itself.
+    n_subsets
+        Groups for each position.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    Grouping
+        (n * n_subsets, C) groups, those of a position one after the other, members in the order of the draw.
+
+    Raises
+    ------
+    GroupingError
+        If there are fewer chosen positions, or neighbours, than members of a group.
+    """
+    require_shape("scan_positions", scan_positions, (None, 2))
+    _require_enough(len(chosen), channels)
+    if channels == 1:
+        return _grouping(scan_positions, np.repeat(chosen, n_subsets)[:, None])
+    pool = scan_positions[chosen]
+    count = min(neighbor_count + 1, len(chosen))
+    _require_enough(count, channels)
+    _, nearest = _tree_query(pool, pool, count)
+    lots = np.random.default_rng(seed).random((len(chosen), n_subsets, count))
+    drawn = np.argsort(lots, axis=2)[:, :, :channels]
+    members = np.take_along_axis(np.broadcast_to(nearest[:, None], lots.shape), drawn, axis=2)
+    return _grouping(scan_positions, chosen[members.reshape(-1, channels)])
+
+
 def _require_enough(n_scan: int, channels: int) -> None:
     if n_scan < channels:
         raise GroupingError(

@@ -8,7 +8,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStatusTipEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
 
-from app.actions import ACTIONS
+from app.actions import ACTIONS, INFER_AS
 from app.panels.canvas import CanvasPanel
 from app.panels.explorer import entries
 from app.panels.registry import PANELS
@@ -44,6 +44,18 @@ def test_actions_follow_the_state(shown: Shown) -> None:
     assert "export_canvas" in enabled(shown)
     shown.window.actions_by_id["close_dataset"].trigger()
     assert "train" not in enabled(shown)
+
+
+@pytest.mark.parametrize(("action", "mode"), [("infer", "none"), *INFER_AS.items()])
+def test_an_inference_can_be_asked_for_as_an_older_release_did(shown: Shown, action: str, mode: str) -> None:
+    assert not shown.window.actions_by_id[action].isEnabled()
+    shown.open(SCAN, BUNDLE)
+    shown.window.actions_by_id[action].trigger()
+    shown.settle()
+    verb, (_, _, config) = shown.verbs.calls[-1]
+    assert (verb, config.compatibility) == ("infer", mode)
+    assert shown.state.job is not None
+    assert shown.state.job.title.endswith("net" if mode == "none" else f", as PtychoPINN {mode}")
 
 
 def test_every_action_and_panel_has_its_own_keys(shown: Shown) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,9 @@ def test_canvas_pictures_are_written(tmp_path: Path) -> None:
     files = write_canvas_pictures(_canvas(), tmp_path)
     assert [path.name for path in files] == ["reconstructed_amplitude.png", "reconstructed_phase.png"]
     assert all(_pixels(path).std() > 0.01 for path in files)
+    # Nothing but the name of the compatibility mode sets the next ones apart.
+    plain = write_canvas_pictures(replace(_canvas(), mode="none"), tmp_path / "plain")
+    assert all(not np.array_equal(_pixels(one), _pixels(other)) for one, other in zip(files, plain, strict=True))
 
 
 def test_reconstruction_reads_back(tmp_path: Path) -> None:

@@ -259,19 +259,6 @@ def test_cancelling_leaves_what_was_sent(tmp_path: Path) -> None:
     assert read_run(tmp_path).state == "stopped"
 
 
-@pytest.mark.parametrize(("mode", "word"), [("2025-11", "only the first patch"), ("2026-07", "point-mirrored")])
-def test_compatibility_is_named_in_words(mode: str, word: str) -> None:
-    events = _infer(2, compatibility=mode, n_groups=5)
-    completed = events[-1]
-    assert isinstance(completed, InferenceCompleted)
-    assert completed.canvas.mode == mode
-    warnings = [event.text for event in _of(events, MessageLogged) if event.level == "warning"]
-    assert len(warnings) == 1
-    assert word in warnings[0]
-    if mode == "2025-11":
-        assert completed.canvas.network_per_physical == pytest.approx(4.0 * 9.88)
-
-
 @pytest.mark.usefixtures("true_network")
 def test_the_mirrored_mode_is_wrong_on_purpose() -> None:
     mirrored, right = _infer(compatibility="2026-07")[-1], _infer()[-1]

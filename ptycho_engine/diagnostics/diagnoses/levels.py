@@ -7,9 +7,9 @@ import numpy as np
 
 from ptycho_engine.diagnostics.diagnoses.check import Check
 from ptycho_engine.diagnostics.diagnoses.scan_evidence import PatternEvidence
-from ptycho_engine.diagnostics.illumination import empty_intensity, probe_light
+from ptycho_engine.diagnostics.illumination import empty_intensity
 from ptycho_engine.documents import Diagnosis
-from ptycho_engine.physics.scaling import input_scale
+from ptycho_engine.physics.scaling import input_scale, probe_energy
 
 STEEP = 1.2
 """Slope of log(measured) against log(amplitude of the probe alone). An object smears the pattern, which makes it
@@ -86,7 +86,7 @@ def probe_energy_mismatch(evidence: PatternEvidence) -> Diagnosis | None:
     where the steps of counting show that somebody brought the patterns to a unit, which can only be the probe's;
     roots of plain counts, and patterns whose unit cannot be told, need not share it.
     """
-    light = float(probe_light(evidence.dataset.probe).sum())
+    light = probe_energy(evidence.dataset.probe)
     mean = evidence.figures.mean_total
     if light <= 0 or mean <= 0:
         return None

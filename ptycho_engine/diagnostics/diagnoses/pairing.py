@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 from ptycho_engine.diagnostics.diagnoses.check import Check
 from ptycho_engine.documents import Bundle, Dataset, Diagnosis
+from ptycho_engine.physics.scaling import probe_energy
 
 PHOTONS = 10.0
 """Factor between the photons of training and of the scan up to which noise looks the same to a network: root photons
 differ threefold there."""
+PROBE = 100.0
+"""Factor between the energies of the two probes up to which amplitudes, which go with its root, stay within what heads
+were made for; beside that it only changes the scale, which is brought into line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,10 @@ def bundle_dataset_mismatch(evidence: PairEvidence) -> Diagnosis | None:
     trained, measured = evidence.bundle.n_photons, dataset.n_photons
     if trained and measured and not 1.0 / PHOTONS <= trained / measured <= PHOTONS:
         remarks.append(f"the network was trained at {trained:.3g} photons a pattern, the scan has {measured:.3g}")
+    energy = evidence.bundle.provenance.get("probe_energy")
+    here = probe_energy(dataset.probe)
+    if isinstance(energy, int | float) and energy > 0 and here > 0 and not 1.0 / PROBE < here / energy < PROBE:
+        remarks.append(f"the network was trained with a probe of energy {energy:.3g}, that of the scan has {here:.3g}")
     if not (fatal or doubtful or remarks):
         return None
     return Diagnosis(

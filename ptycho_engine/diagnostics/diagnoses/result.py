@@ -17,7 +17,7 @@ LEVEL = 1.3
 smallest known mistake, the two normalisations of PtychoPINN, is a factor of 2."""
 LEVEL_ERROR = 3.0
 """Factor from which on nothing that the network draws means anything."""
-EXPLAINS = 0.01
+EXPLAINS = 0.05
 """How closely a known factor must agree to be named as the reason."""
 SHOWN = 0.99
 """Part of the patches that a canvas must show: one in a hundred may lie beyond its border."""

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.panels.canvas import CanvasPanel
+from app.panels.explorer import entries
 from app.state.app_events import DocumentClosed, FrameSelected, JobBegan, JobEnded
 from app.state.app_state import JobState
 from app.state.requests import RefineRequest
@@ -84,6 +85,20 @@ def test_a_compatibility_mode_is_named(qtbot: QtBot) -> None:
     show_canvas(session, mode="2025-11")
     assert panel.warning.isVisible()
     assert "Compatibility mode 2025-11" in panel.warning.text()
+    assert "only the first patch" in panel.warning.text()
+    assert all(view.title.startswith("PtychoPINN 2025-11 · ") for view in panel.views)
+    show_canvas(session)
+    assert not any("PtychoPINN" in view.title for view in panel.views)
+
+
+def test_the_explorer_names_the_mode_of_a_canvas(qtbot: QtBot) -> None:
+    session, _ = _panel(qtbot)
+    _with_bundle(session)
+    canvas = show_canvas(session, mode="2026-07")
+    session.apply(InferenceCompleted(canvas, None, None, 1.0, 2.0))
+    assert [entry.facts for entry in entries(session.state) if entry.icon == "canvas"] == [
+        "inference as 2026-07 · 9 patches"
+    ]
 
 
 def test_the_box_of_the_selected_frame_lies_at_its_position(qtbot: QtBot) -> None:
