@@ -147,7 +147,7 @@ def poor_fit(evidence: ResultEvidence) -> Diagnosis | None:
     if not evidence.finite:
         return None
     fit = evidence.fit
-    noise = noise_r_factor(fit.measured, evidence.photon_scale)
+    noise = noise_r_factor(fit.predicted, evidence.photon_scale)
     if fit.r_factor < LEARNED * fit.empty_r_factor or (noise is not None and fit.r_factor < NOISE * noise):
         return None
     order = np.argsort(-fit.r_factors, kind="stable")[:WORST]
@@ -170,19 +170,21 @@ def poor_fit(evidence: ResultEvidence) -> Diagnosis | None:
     )
 
 
-def noise_r_factor(measured: FloatArray, photon_scale: float | None) -> float | None:
-    """Return the R-factor of counts drawn from the measured ones as rates; ``None`` where photons are not known.
+def noise_r_factor(predicted: FloatArray, photon_scale: float | None) -> float | None:
+    """Return the R-factor of counts that are drawn from a prediction; ``None`` where photons are not known.
+
+    Drawn from what was measured it would come out too small: where nothing was counted, nothing is ever drawn.
 
     Parameters
     ----------
-    measured
+    predicted
         (m, N, N) amplitudes.
     photon_scale
         Root photons for them.
     """
     if photon_scale is None:
         return None
-    rate = np.square(measured.astype(np.float64) * photon_scale)
+    rate = np.square(predicted.astype(np.float64) * photon_scale)
     drawn = np.sqrt(np.random.default_rng(0).poisson(rate))
     total = float(drawn.sum())
     return float(np.abs(drawn - np.sqrt(rate)).sum()) / total if total > 0 else None

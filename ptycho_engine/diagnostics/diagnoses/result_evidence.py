@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
 from ptycho_engine.diagnostics.canvas_fit import predict_from_canvas
 from ptycho_engine.diagnostics.diagnoses.evidence import AGREEING, LEARNED
+from ptycho_engine.diagnostics.diagnoses.placements import PLACEMENTS
 from ptycho_engine.diagnostics.fit import empty_r_factor, r_factor
-from ptycho_engine.diagnostics.illumination import empty_intensity, probe_light
-from ptycho_engine.diagnostics.overlap import overlap_consistency
+from ptycho_engine.diagnostics.illumination import empty_intensity, probe_diameter, probe_light
+from ptycho_engine.diagnostics.overlap import agreement_at, overlap_consistency
 from ptycho_engine.diagnostics.readings import DrawnFigures, drawn_figures
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 
+NEAR, FAR = 0.05, 0.5
+"""Distance of two patches to compare, in diameters of the probe: too near, every placement is the same; too far, both
+see little of the same place."""
+MOST_PAIRS = 96
+LEAST_PAIRS = 8
 LEAST_COVERED = 8
 """Patterns of the sample that a canvas must cover to be judged by them."""
 
@@ -32,8 +38,8 @@ class Fit:
     """(m,) the patterns."""
     r_factors: NDArray[np.float64]
     """(m,) of each of them."""
-    measured: FloatArray
-    """(m, N, N) what the network was given."""
+    predicted: FloatArray
+    """(m, N, N) what was compared with the patterns."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class ResultEvidence:
             empty_r_factor=empty_r_factor(measured, empty),
             frame_indices=self.frame_indices[chosen],
             r_factors=np.array([r_factor(one, other) for one, other in zip(fitted, measured, strict=True)]),
-            measured=measured,
+            predicted=fitted,
         )
 
     @property
@@ -132,6 +138,32 @@ class ResultEvidence:
         return self.fit.r_factor < LEARNED * self.fit.empty_r_factor or self.agreement >= AGREEING
 
     @cached_property
+    def agreements(self) -> dict[str, float]:
+        """How well patches agree with those that they overlap, under each of ``PLACEMENTS`` of where they were placed.
+
+        Empty where patches are not finite, or hardly any overlap.
+        """
+        pairs = comparable_pairs(self.positions, probe_diameter(self.dataset.probe))
+        if not self.finite or len(pairs) < LEAST_PAIRS:
+            return {}
+        placed = self.positions @ self.placed_with.T
+        shifts = placed[pairs[:, 0]] - placed[pairs[:, 1]]
+        return {
+            name: agreement_at(self.patches, pairs, shifts @ matrix.T, self.light)
+            for name, matrix in PLACEMENTS.items()
+        }
+
+    @cached_property
     def agreement(self) -> float:
         """Overlap of neighbouring patches beyond chance, as the training measures it."""
         return overlap_consistency(self.patches, self.positions @ self.placed_with.T, self.light)
+
+
+def comparable_pairs(positions: PositionArray, diameter_px: float) -> IndexArray:
+    """Return (m, 2) patches between ``NEAR`` and ``FAR`` diameters apart, evenly chosen, the same ones each time."""
+    first, second = np.triu_indices(len(positions), 1)
+    apart = np.linalg.norm(positions[first] - positions[second], axis=1)
+    good = np.flatnonzero((apart > max(1.0, NEAR * diameter_px)) & (apart < FAR * diameter_px))
+    if len(good) > MOST_PAIRS:
+        good = good[np.linspace(0, len(good) - 1, MOST_PAIRS).astype(np.int64)]
+    return np.stack([first[good], second[good]], axis=1)
