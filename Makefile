@@ -5,16 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FILES ?=
+ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test run bench clean lint types setup qt-libraries screenshots
+.PHONY: help demo test run bench study clean lint types setup qt-libraries screenshots
 
 help:
 	@echo "make demo          set up, simulate the demo scan, open the app with it (screenshots where there is no display)"
 	@echo "make test          set up, then lint, types and all tests, without a display"
 	@echo "make run FILES=…   open the app, with files"
 	@echo "make bench         measure this machine"
+	@echo "make study         the training recipes against each other (hours; ARGS=--quick takes minutes)"
 	@echo "make clean         remove what these commands made"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -53,6 +55,9 @@ test: setup lint types
 bench: setup
 	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -o addopts="-p no:cacheprovider" --benchmark-only
 
+study: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m ptycho_engine study recipes --out study-output $(ARGS)
+
 clean:
-	rm -rf $(VENV) demo-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) demo-output study-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
 """The training verb: its loop, from the first step to the bundle."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ptycho_engine.events import (
     TrainingCompleted,
 )
 from ptycho_engine.models.pinn import state_of
+from ptycho_engine.recipes import Plan
 from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
 from ptycho_engine.runs.recorder import record
 from ptycho_engine.runs.run_folder import RunFolder
@@ -41,6 +42,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     start_from: Bundle | None = None,
+    adapt: Callable[[Plan], Plan] | None = None,
 ) -> Generator[EngineEvent, None, None]:
     """Train a network on a scan; the last event, ``TrainingCompleted``, carries the bundle.
 
@@ -64,6 +66,8 @@ def train(
         Continue the training in ``out`` from its newest checkpoint; without one it begins at the start.
     start_from
         A bundle whose network is trained on.
+    adapt
+        Changes what the recipe planned, for studies; a training that is resumed must be given the same.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def train(
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
     if not datasets:
         raise ConfigError("there is no scan to train on", "Choose at least one.")
-    events = _train(datasets, config, test_dataset, folder, resume, start_from)
+    events = _train(datasets, config, test_dataset, folder, resume, start_from, adapt)
     if folder is not None:
         described = _description(datasets, config, test_dataset, start_from)
         events = record(events, RunFolder(folder, "train", described, resume=resume))
@@ -89,6 +93,7 @@ def _train(
     out: Path | None,
     resume: bool,
     start_from: Bundle | None,
+    adapt: Callable[[Plan], Plan] | None,
 ) -> Generator[EngineEvent, None, None]:
     with compute_settings(deterministic=config.deterministic):
         choice = device_choice(config.accelerator, config.deterministic)
@@ -106,6 +111,7 @@ def _train(
                         out=out,
                         resume=resume,
                         start_from=start_from,
+                        adapt=adapt,
                     )
                 )
         finally:

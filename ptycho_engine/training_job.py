@@ -1,6 +1,6 @@
 """A training made ready: inputs checked and normalised, network built, earlier progress taken up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,7 @@ def prepare_training(
     out: Path | None,
     resume: bool,
     start_from: Bundle | None,
+    adapt: Callable[[Plan], Plan] | None = None,
 ) -> TrainingJob:
     """Check the inputs and make a training ready to run, from its start or from its newest checkpoint.
 
@@ -121,6 +122,7 @@ def prepare_training(
     _check_inputs(datasets, config, test_dataset, start_from)
     dataset = datasets[0]
     plan = plan_training(config, dataset.n, dataset.probe)
+    plan = plan if adapt is None else adapt(plan)
     if start_from is not None:
         plan = replace(plan, model=start_from.model, start_amplitude=None)
     scans = prepare_scans(datasets, config, plan, device)

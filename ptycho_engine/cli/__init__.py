@@ -19,6 +19,7 @@ VERBS = {
     "inspect": "say what files are and what is wrong with them",
     "train": "train a network on a scan and write the run folder",
     "infer": "reconstruct the object of a scan with a trained network",
+    "study": "train with different recipes, seeds and switches, and make tables of what comes out",
 }
 USAGE_ERROR = 2
 INTERNAL_ERROR = 4
