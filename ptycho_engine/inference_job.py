@@ -49,14 +49,19 @@ class InferenceJob:
     batches: GroupBatches
     input_scale: float
     """By which amplitudes are multiplied before the network."""
+    normal_scale: float
+    """k of these patterns, by which they are multiplied in training."""
     probe: torch.Tensor
     crop: int
     amplitude_factor: float
     """By which patches are multiplied, because the network learned its amplitudes under a probe of other energy."""
     mode: CompatibilityMode | None = None
     """The release to follow; ``None`` infers the right way."""
-    input_level: float = 1.0
-    """How many times as bright as in training the patterns are that the network reads."""
+
+    @property
+    def input_level(self) -> float:
+        """How many times as bright as in training the patterns are that the network reads."""
+        return self.input_scale / self.normal_scale
 
     @property
     def network_per_physical(self) -> float:
@@ -119,12 +124,11 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         raise ConfigError(f"crop is {crop}", f"It must be an even number up to {model.n} px.")
     mode = compatibility_mode(config)
     grouping = inference_groups(dataset, bundle, config)
-    scale = dataset_input_scale(dataset, grouping.group_indices[:, 0])
+    scale = normal_scale = dataset_input_scale(dataset, grouping.group_indices[:, 0])
     if not (math.isfinite(scale) and scale > 0) or (scale == 1.0 and _is_dark(dataset)):
         raise DatasetError(
             "its patterns hold no photons, or values that are not finite", "Choose a scan with data.", file=dataset.path
         )
-    normalised = scale
     if mode is not None:
         scale = mode.input_scale(dataset, bundle, grouping)
     network = build_model(bundle, device)
@@ -136,11 +140,11 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         network=network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         batches=GroupBatches(dataset, grouping, scale, device, config.batch_size),
         input_scale=scale,
+        normal_scale=normal_scale,
         probe=torch.tensor(dataset.probe, dtype=torch.complex64, device=device),
         crop=crop,
         amplitude_factor=_amplitude_factor(dataset, bundle, config),
         mode=mode,
-        input_level=scale / normalised,
     )
 
 

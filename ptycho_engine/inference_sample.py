@@ -61,7 +61,7 @@ class InferenceSample:
             canvas=canvas,
             n_placed=job.n_patches,
             input_scale=job.input_scale,
-            normal_scale=job.input_scale / job.input_level,
+            normal_scale=job.normal_scale,
             placed_with=PLACEMENTS[MIRRORED if mirrored else AS_GIVEN],
             frame_indices=frames,
             positions=job.dataset.scan_positions[frames],

@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.display.exports import Export
 from app.panels.diagnoses import DiagnosesPanel
 from app.state import app_events as app
 from app.state.app_state import AppState
@@ -19,6 +19,9 @@ from ptycho_engine import events
 from ptycho_engine.documents import Diagnosis
 from tests.app.samples import make_bundle, make_dataset
 from tests.app.window import BUNDLE, SCAN, Shown
+
+if TYPE_CHECKING:
+    from app.display.exports import Export
 
 SCAN_ID, BUNDLE_ID = "dataset:/nowhere/scan.npz", "bundle:/nowhere/net.h5.zip"
 SWAPPED = Diagnosis("swapped-axes", "error", "x and y are swapped.", "Swap them.", {"left_as_given": 0.24}, "scan")

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from ptycho_engine.artefacts.reconstruction import read_reconstruction
-from ptycho_engine.bundles import save_bundle
+from ptycho_engine.bundles import read_bundle, save_bundle
 from ptycho_engine.cli import main
 from ptycho_engine.config import InferConfig, ModelConfig, options_of
 from ptycho_engine.documents import Bundle, Canvas, Dataset, PatchStats
-from ptycho_engine.errors import ConfigError, GroupingError
+from ptycho_engine.errors import BundleError, ConfigError, GroupingError
 from ptycho_engine.events import EngineEvent, InferenceCompleted, MessageLogged, StatsMeasured
 from ptycho_engine.formats.frames import ArrayFrames
 from ptycho_engine.geometry.grouping import subsets_of_neighbors
@@ -145,6 +145,23 @@ def test_the_canvas_of_november_2025_holds_the_first_patch_alone(gridsize: int, 
     assert stats.var_zero_mean == pytest.approx(np.mean(spread**2))
     expected = [(index, one.mean(), one.std(ddof=1), one.min(), one.max()) for index, one in enumerate(amplitudes[:4])]
     np.testing.assert_allclose(stats.per_patch, expected, rtol=1e-5)
+
+
+@pytest.mark.shared_data
+def test_a_network_of_november_2025_makes_its_canvas(golden_dir: Path) -> None:
+    bundle = read_bundle(golden_dir / "era_nov2025_gs2_untrained" / "wts.h5.zip")
+    try:
+        build_model(bundle)
+    except BundleError as error:
+        pytest.skip(f"needs the networks of November 2025: {error.message}")
+    dataset = _wide_scan()
+    events = _infer(bundle, dataset, compatibility="2025-11", log_patch_stats=True)
+    canvas = _canvas(events)
+    (stats,) = _stats(events)
+    # All its members have one amplitude, so the first group's mean is that of the first patch.
+    assert canvas.object_.shape == (247, 247)
+    assert np.abs(canvas.object_).mean() == pytest.approx(stats.per_patch[0][1] * 64**2 / 247**2, rel=1e-5)
+    assert canvas.network_per_physical == pytest.approx(bundle.model.probe_scale * bundle.intensity_scale)
 
 
 # --- what is said ---
