@@ -145,12 +145,13 @@ def test_the_diameter_of_a_disk_and_of_a_gaussian() -> None:
 
 def test_a_gradient_is_explained_by_a_potential_and_a_curl_is_not() -> None:
     positions = np.random.default_rng(0).uniform(0, 60, (120, 2))
-    y, x = positions.T / 10
-    gradient = np.stack([np.cos(y) * np.cos(x), -np.sin(y) * np.sin(x)], axis=1)
-    # A cosine series has no slope across its border; this potential has.
-    assert unexplained(positions, gradient) < 0.1
+    y, x = 2 * np.pi * positions[:, 0] / 60, np.pi * positions[:, 1] / 60
+    # Of a product of cosines, up to a factor.
+    gradient = np.stack([2 * np.sin(y) * np.cos(x), np.cos(y) * np.sin(x)], axis=1)
+    assert unexplained(positions, gradient) < 0.01
     curl = np.stack([-gradient[:, 1], gradient[:, 0]], axis=1)
     assert unexplained(positions, curl) > 0.3
+    assert unexplained(positions, gradient[:, ::-1]) > 0.15
     assert unexplained(1e-9 * positions, gradient) == pytest.approx(unexplained(positions, gradient))
 
 
