@@ -18,6 +18,7 @@ from ptycho_engine.inference_compatibility import CompatibilityMode, compatibili
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_model
 from ptycho_engine.physics.forward import predict_amplitude
+from ptycho_engine.physics.phase_ramp import PhaseRamp
 from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, light_factor
 from ptycho_engine.validation import spread_groups
 
@@ -57,6 +58,8 @@ class InferenceJob:
     """By which patches are multiplied, because the network learned its amplitudes under a probe of other energy."""
     mode: CompatibilityMode | None = None
     """The release to follow; ``None`` infers the right way."""
+    ramp: PhaseRamp | None = None
+    """Takes in what is drawn, where phases are to be aligned."""
 
     @property
     def input_level(self) -> float:
@@ -93,12 +96,17 @@ class InferenceJob:
 
     def _forward(self, groups: IndexArray) -> torch.Tensor:
         with torch.inference_mode():
-            images = self.batches.batch(groups).images
+            batch = self.batches.batch(groups)
+            images = batch.images
             if self.device.type != "cpu":
                 drawn: torch.Tensor = self.network(images)
             else:
                 drawn = torch.cat([self.network(piece) for piece in torch.split(images, CPU_PIECE)])
-            return drawn if self.amplitude_factor == 1.0 else drawn * self.amplitude_factor
+            if self.amplitude_factor != 1.0:
+                drawn = drawn * self.amplitude_factor
+            if self.ramp is not None:
+                self.ramp.take(drawn, batch.local_offsets, images)
+            return drawn
 
     def _fetched(self, groups: IndexArray, patches: torch.Tensor) -> Predicted:
         return Predicted(groups, patches.cpu().numpy(), self.batches.positions(groups))
@@ -132,6 +140,8 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
     if mode is not None:
         scale = mode.input_scale(dataset, bundle, grouping)
     network = build_model(bundle, device)
+    probe = torch.tensor(dataset.probe, dtype=torch.complex64, device=device)
+    aligned = config.align_phases and mode is None
     return InferenceJob(
         dataset=dataset,
         bundle=bundle,
@@ -141,10 +151,11 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         batches=GroupBatches(dataset, grouping, scale, device, config.batch_size),
         input_scale=scale,
         normal_scale=normal_scale,
-        probe=torch.tensor(dataset.probe, dtype=torch.complex64, device=device),
+        probe=probe,
         crop=crop,
         amplitude_factor=_amplitude_factor(dataset, bundle, config),
         mode=mode,
+        ramp=PhaseRamp(probe, model, grouping.group_indices.size) if aligned else None,
     )
 
 

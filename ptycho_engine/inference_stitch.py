@@ -1,5 +1,6 @@
 """Patches onto a canvas: as they come, or as an older release would have shown them."""
 
+import math
 import os
 import tempfile
 from typing import IO, Protocol
@@ -57,6 +58,7 @@ class LiveStitch:
         self._damage = Rectangle(0, 0, 0, 0)
         self._n_bytes = 8 * job.n_patches * self._crop**2
         self._asked_to_align = job.config.align_phases
+        self._ramp = job.ramp
         self._kept = _room((job.n_patches, self._crop, self._crop), self._n_bytes) if self._asked_to_align else None
         self._positions: list[PositionArray] = []
         self._n_kept = 0
@@ -70,7 +72,7 @@ class LiveStitch:
             self._n_kept += len(patches)
 
     def align(self) -> MessageLogged | None:
-        """Stitch all patches anew with their constant phases in line; return what to tell of it."""
+        """Stitch all patches anew with ramp and constant phases in line; return what to tell of it."""
         if self._asked_to_align and self._kept is None:
             text = (
                 "The constant phases of the patches were left as they are: aligning them takes "
@@ -80,6 +82,7 @@ class LiveStitch:
         if self._kept is None or not self._n_kept:
             return None
         patches, positions = self._kept[: self._n_kept], np.concatenate(self._positions)
+        ramp = self._take_up_ramp(patches)
         phases = phases_of_patches(patches, positions, self._weights)
         self._stitcher = CanvasStitcher(self._scan, self._n, self._crop, self._weights)
         for first in range(0, self._n_kept, _BLOCK):
@@ -88,7 +91,19 @@ class LiveStitch:
             self._stitcher.add(turned, positions[block])
         self._kept, self._asked_to_align = None, False
         differed = f"they differed by {np.std(phases):.2g} rad"
-        return MessageLogged("info", f"Constant phases of the patches brought into line; {differed}")
+        return MessageLogged("info", f"Constant phases of the patches brought into line; {differed}. {ramp}")
+
+    def _take_up_ramp(self, patches: ComplexArray) -> str:
+        """Turn the kept squares by the ramp that the patterns ask for; return what to tell of it."""
+        slope = np.zeros(2) if self._ramp is None else self._ramp.slope()
+        if np.abs(slope).max() > math.pi / self._n:
+            # Half a pixel on the detector: no network that learned from such patterns is that far off.
+            return "The patterns lie half a pixel or more beside the predicted ones: is their centre right?"
+        steps = np.arange(self._crop) - self._crop / 2
+        turn = np.exp(1j * (slope[0] * steps[:, None] + slope[1] * steps)).astype(np.complex64)
+        for first in range(0, len(patches), _BLOCK):
+            patches[first : first + _BLOCK] *= turn
+        return f"The patterns asked for a phase ramp of {slope[0]:.2g} rad/px down, {slope[1]:.2g} rad/px right"
 
     def canvas(self) -> Canvas:
         """Return the canvas of the patches so far."""

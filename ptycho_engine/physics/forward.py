@@ -49,12 +49,29 @@ def predict_amplitude(
         (B, C, N, N) float32, zero frequency in the middle.
     """
     n = patches.shape[-1]
-    # The modes add coherently, so their sum diffracts like one probe.
-    illumination = probe.sum(dim=0) / model.probe_scale
-    if model.probe_mask:
-        illumination = illumination * _mask(n, probe)
-    waves = seen_patches(patches, local_offsets, probe, model) * (illumination * _checkerboard(n, probe))
+    light = light_on_object(probe, model) * _checkerboard(n, probe)
+    waves = seen_patches(patches, local_offsets, probe, model) * light
     return _centred(torch.fft.fft2(waves, norm="ortho"), n).abs()
+
+
+def light_on_object(probe: torch.Tensor, model: ModelConfig) -> torch.Tensor:
+    """Return what a patch at network scale is multiplied by before it diffracts.
+
+    Parameters
+    ----------
+    probe
+        (n_modes, N, N) complex64, as stored.
+    model
+        ``probe_scale``, ``probe_mask``.
+
+    Returns
+    -------
+    torch.Tensor
+        (N, N) complex64.
+    """
+    # The modes add coherently, so their sum diffracts like one probe.
+    light = probe.sum(dim=0) / model.probe_scale
+    return light * _mask(probe.shape[-1], probe) if model.probe_mask else light
 
 
 def predict_intensity_rectangular(

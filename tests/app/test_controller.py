@@ -33,7 +33,7 @@ class Bench:
         return self.session.state
 
     def settle(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.controller.runner.busy, timeout=5000)
+        self.qtbot.waitUntil(lambda: not self.controller.runner.busy, timeout=30_000)
 
     def messages(self) -> list[str]:
         return [notice.message for notice in self.state.notices]
@@ -114,6 +114,7 @@ def test_a_second_scan_is_a_test_scan_only_if_chosen(bench: Bench) -> None:
     assert bench.verbs.calls[-1][1]["test"] is bench.state.datasets[test]
 
 
+@pytest.mark.usefixtures("expects_notice")
 def test_further_scans_are_trained_on_after_the_current_one(bench: Bench) -> None:
     bench.controller.open_files([SCAN, Path("/nowhere/more.npz")])
     bench.settle()
@@ -155,7 +156,7 @@ def test_files_open_while_a_training_runs(pausing: Bench) -> None:
     pausing.controller.train(REQUEST)
     assert pausing.verbs.paused.wait(5)
     pausing.controller.open_files([Path("/nowhere/other.npz")])
-    pausing.qtbot.waitUntil(lambda: len(pausing.state.datasets) == 2, timeout=5000)
+    pausing.qtbot.waitUntil(lambda: len(pausing.state.datasets) == 2, timeout=30_000)
     assert pausing.state.busy
     pausing.verbs.go_on.set()
     pausing.settle()
@@ -204,9 +205,9 @@ def test_frames_are_read_beside_everything_else(bench: Bench) -> None:
     for index in range(6):
         bench.controller.read_frame(key, index)
     bench.controller.read_frame(key, 99)
-    bench.qtbot.waitUntil(lambda: bench.state.frame is not None and bench.state.frame.index == 5, timeout=5000)
-    bench.qtbot.waitUntil(lambda: key in bench.state.summaries, timeout=5000)
-    bench.qtbot.waitUntil(lambda: not bench.controller.runner.reading, timeout=5000)
+    bench.qtbot.waitUntil(lambda: bench.state.frame is not None and bench.state.frame.index == 5, timeout=30_000)
+    bench.qtbot.waitUntil(lambda: key in bench.state.summaries, timeout=30_000)
+    bench.qtbot.waitUntil(lambda: not bench.controller.runner.reading, timeout=30_000)
 
 
 def test_run_folders_do_not_collide(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Heard:
 def run(qtbot: QtBot, verb: Callable[[], Iterator[EngineEvent]]) -> Heard:
     job = JobThread("job-1", verb)
     heard = Heard(job)
-    with qtbot.waitSignal(job.ended, timeout=5000):
+    with qtbot.waitSignal(job.ended, timeout=30_000):
         job.begin()
     return heard
 
@@ -66,7 +66,7 @@ def test_a_flood_is_delivered_in_bounded_portions(qtbot: QtBot, monkeypatch: pyt
     sizes: list[int] = []
     job = JobThread("job-1", lambda: iter([loss_measured(step) for step in range(95)]))
     job.delivered.connect(lambda _, events: sizes.append(len(events)))
-    with qtbot.waitSignal(job.ended, timeout=5000):
+    with qtbot.waitSignal(job.ended, timeout=30_000):
         job.begin()
     assert sum(sizes) == 95
     assert max(sizes) <= 10
@@ -91,7 +91,7 @@ def test_cancel_stops_at_the_next_event_and_closes_the_generator(qtbot: QtBot) -
     events = verb()
     job = JobThread("job-1", lambda: events)
     heard = Heard(job)
-    with qtbot.waitSignal(job.ended, timeout=5000):
+    with qtbot.waitSignal(job.ended, timeout=30_000):
         job.begin()
         assert going.wait(5)
         job.cancel()
@@ -112,7 +112,7 @@ def test_a_job_cancelled_before_it_runs_does_nothing(qtbot: QtBot) -> None:
     job = JobThread("job-1", verb)
     heard = Heard(job)
     job.cancel()
-    with qtbot.waitSignal(job.ended, timeout=5000):
+    with qtbot.waitSignal(job.ended, timeout=30_000):
         job.begin()
     assert not called.is_set()
     assert heard.end == JobEnd("stopped")
@@ -156,7 +156,7 @@ def test_a_failure_while_closing_is_told(qtbot: QtBot) -> None:
 
     job = JobThread("job-1", verb)
     heard = Heard(job)
-    with qtbot.waitSignal(job.ended, timeout=5000):
+    with qtbot.waitSignal(job.ended, timeout=30_000):
         job.begin()
         assert going.wait(5)
         job.cancel()

@@ -79,7 +79,7 @@ def test_the_status_bar_shows_the_job_and_cancels_it(shown: Shown) -> None:
     shown.open(SCAN)
     shown.start_and_pause()
     bar = shown.window.job_bar
-    shown.qtbot.waitUntil(lambda: bar.progress.value() == 500, timeout=5000)
+    shown.qtbot.waitUntil(lambda: bar.progress.value() == 500, timeout=30_000)
     assert "Training" in bar.title.text()
     assert bar.left.text() == "0:01 left"
     bar.cancel.click()
@@ -220,7 +220,7 @@ def test_closing_while_a_job_runs_asks(shown: Shown, answer: str, ends: bool) ->
     shown.verbs.go_on.set()
     shown.settle()
     if ends:
-        shown.qtbot.waitUntil(lambda: not shown.window.isVisible(), timeout=5000)
+        shown.qtbot.waitUntil(lambda: not shown.window.isVisible(), timeout=30_000)
         assert shown.verbs.saved_at_stop
         assert shown.state.run is not None
         assert shown.state.run.state == "stopped"
@@ -293,9 +293,9 @@ def test_themes_change_the_palette_and_are_remembered(shown: Shown) -> None:
         return shown.window.palette().window().color().lightness()
 
     shown.window.menus.themes["dark"].trigger()
-    shown.qtbot.waitUntil(lambda: lightness() < 100, timeout=5000)
+    shown.qtbot.waitUntil(lambda: lightness() < 100, timeout=30_000)
     shown.window.menus.themes["light"].trigger()
-    shown.qtbot.waitUntil(lambda: lightness() > 150, timeout=5000)
+    shown.qtbot.waitUntil(lambda: lightness() > 150, timeout=30_000)
     assert SettingsStore().settings.theme == "light"
     shown.window.menus.themes["desktop"].trigger()
 
