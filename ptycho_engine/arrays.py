@@ -19,7 +19,8 @@ def frozen_array(values: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
     A copy is made even when ``values`` is an array already, so that whoever keeps the original cannot change the
     document that holds the result.
     """
-    array = np.array(values, dtype=dtype, order="C", copy=True)
+    with np.errstate(over="ignore"):  # A number too large for the dtype becomes infinite; who needs it finite asks.
+        array = np.array(values, dtype=dtype, order="C", copy=True)
     array.setflags(write=False)
     return array
 

@@ -1,11 +1,12 @@
 """What a file is, told by its content, and what there is to say about it."""
 
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 from ptycho_engine.diagnostics.diagnoses import diagnose
 from ptycho_engine.diagnostics.diagnoses.scan_evidence import CountEvidence
 from ptycho_engine.documents import Dataset, Diagnosis
-from ptycho_engine.errors import DatasetError, InputError
+from ptycho_engine.errors import DatasetError
+from ptycho_engine.events import DiagnosisFound
 from ptycho_engine.examination import examine_bundle, examine_dataset, findings
+from ptycho_engine.ordinary_file import require_readable
 from ptycho_engine.runs.event_record import bundle_summary, canvas_summary, dataset_summary
+from ptycho_engine.zip_directory import open_zip
 
-Kind = Literal["dataset", "bundle", "checkpoint", "run", "dump", "reconstruction"]
-_DUMP_FILES = ("stats.json", "canvas.json", "offsets.json")
+Kind = Literal["dataset", "bundle", "checkpoint", "run", "dump", "stats", "reconstruction"]
 _BLOCK = 256
 
 
@@ -48,9 +51,12 @@ def inspect_file(path: str | Path, *, layers: bool = False, frames: bool = False
     InputError
         If it is none of the known kinds, or a bad one.
     """
+    from ptycho_engine.inspection_folders import inspect_folder, inspect_patch_stats, looks_like_json
+
     file = Path(path)
+    require_readable(file)
     if file.is_dir():
-        return _folder(file)
+        return inspect_folder(file)
     names = _member_names(file)
     if names is None and _is_safetensors(file):
         return _checkpoint(file, layers)
@@ -58,6 +64,8 @@ def inspect_file(path: str | Path, *, layers: bool = False, frames: bool = False
         return _reconstruction(file)
     if names is not None and not any(name.endswith(".npy") for name in names):
         return _bundle(file, layers)
+    if names is None and looks_like_json(file):
+        return inspect_patch_stats(file)
     return _dataset(file, frames)
 
 
@@ -82,8 +90,20 @@ def _dataset(file: Path, frames: bool) -> Inspection:
     }
     if frames:
         summary["frames"] = _describe_frames(dataset)
-    found = findings(examine_dataset(dataset))
-    return Inspection("dataset", summary, (*found, *_notes(dataset.notes)))
+    return Inspection("dataset", summary, (*_examined(dataset), *_notes(dataset.notes)))
+
+
+def _examined(dataset: Dataset) -> list[Diagnosis]:
+    """Return what is wrong with a scan; patterns that cannot be read are a finding as well."""
+    found: list[Diagnosis] = []
+    try:
+        for event in examine_dataset(dataset):
+            if isinstance(event, DiagnosisFound):
+                found.append(event.diagnosis)
+    except DatasetError as error:
+        message = f"The patterns cannot be read: {error.message.rstrip('.')}."
+        found.append(Diagnosis("unusable-patterns", "error", message, error.hint, place="dataset"))
+    return found
 
 
 def uneven_counts(file: Path) -> Diagnosis | None:
@@ -107,9 +127,12 @@ def _describe_frames(dataset: Dataset) -> dict[str, float | int]:
     totals, greatest = [], 0.0
     for first in range(0, dataset.n_scan, _BLOCK):
         block = dataset.diffraction(slice(first, min(first + _BLOCK, dataset.n_scan)))
+        block = block[np.isfinite(block.reshape(len(block), -1)).all(axis=1)]
         totals.append(np.square(block, dtype=np.float64).sum(axis=(1, 2)))
         greatest = max(greatest, float(block.max(initial=0.0)))
     total = np.concatenate(totals)
+    if total.size == 0:
+        return {"n_not_finite": dataset.n_scan}
     mean = float(total.mean())
     return {
         "max_amplitude": greatest,
@@ -117,6 +140,7 @@ def _describe_frames(dataset: Dataset) -> dict[str, float | int]:
         "total_min": float(total.min()),
         "total_max": float(total.max()),
         "n_empty": int(np.count_nonzero(total == 0)),
+        "n_not_finite": dataset.n_scan - len(total),
         "input_scale": (dataset.n / 2) / math.sqrt(mean) if mean > 0 else 1.0,
     }
 
@@ -140,7 +164,8 @@ def describe_layers(state: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
     """Return name, shape, dtype and figures of each tensor."""
     rows = []
     for name, tensor in state.items():
-        values = np.asarray(tensor, np.float64)
+        # Of complex numbers the magnitude is described.
+        values = np.asarray(np.abs(tensor) if tensor.dtype.kind == "c" else tensor, np.float64)
         finite = values[np.isfinite(values)]
         rows.append(
             {
@@ -195,39 +220,6 @@ def _reconstruction(file: Path) -> Inspection:
     )
 
 
-def _folder(folder: Path) -> Inspection:
-    import json
-
-    from ptycho_engine.runs.run_folder import RUN_FILE, list_checkpoints, read_run
-
-    if (folder / RUN_FILE).exists():
-        run = read_run(folder)
-        return Inspection(
-            "run",
-            {
-                "verb": run.verb,
-                "state": run.state,
-                "epoch": run.epoch,
-                "n_epochs": run.n_epochs,
-                "bundle": run.bundle,
-                "checkpoints": [path.name for path in list_checkpoints(folder)],
-                "files": sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()),
-            },
-        )
-    found = [name for name in _DUMP_FILES if (folder / name).is_file()]
-    if not found:
-        raise InputError(
-            "is neither a run folder nor a debug dump", "Give a folder with a run.json or a stats.json.", file=folder
-        )
-    summary: dict[str, Any] = {}
-    for name in found:
-        try:
-            summary[name.removesuffix(".json")] = json.loads((folder / name).read_bytes())
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot be read ({error})", "Write the dump again.", file=folder / name) from error
-    return Inspection("dump", summary)
-
-
 def _notes(notes: tuple[str, ...]) -> tuple[Diagnosis, ...]:
     return tuple(Diagnosis("note", "info", note, "") for note in notes)
 
@@ -235,9 +227,9 @@ def _notes(notes: tuple[str, ...]) -> tuple[Diagnosis, ...]:
 def _member_names(file: Path) -> set[str] | None:
     """Return the names in an archive, ``None`` if it is none."""
     try:
-        with ZipFile(file) as archive:
+        with file.open("rb") as stream, open_zip(stream) as archive:
             return set(archive.namelist())
-    except (BadZipFile, ValueError, NotImplementedError, OSError):
+    except (BadZipFile, ValueError, NotImplementedError, OSError, EOFError, OverflowError, struct.error):
         return None
 
 

@@ -143,6 +143,8 @@ _BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras"}
 
 def holds_a_bundle(path: Path) -> bool:
     """Tell whether the file is an archive with the members of a bundle, whatever it is called."""
+    if not path.is_file():
+        return False  # A pipe would block, a folder is none.
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.rsplit("/", 1)[-1] in _BUNDLE_MEMBERS for name in archive.namelist())

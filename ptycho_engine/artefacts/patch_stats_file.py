@@ -9,7 +9,9 @@ from ptycho_engine.artefacts.folders import make_folder
 from ptycho_engine.artefacts.json_file import write_json
 from ptycho_engine.documents import PatchStats
 from ptycho_engine.errors import InputError
+from ptycho_engine.ordinary_file import read_small
 
+_MAX_BYTES = 64 * 2**20
 _PER_PATCH = ("patch_idx", "mean", "std", "min", "max")
 
 
@@ -54,10 +56,8 @@ def write_patch_stats(entries: list[PatchStats], path: Path) -> None:
 def read_patch_stats(path: Path) -> list[PatchStats]:
     """Read a ``torch_patch_stats.json``, also one of PtychoPINN's own with its bare ``NaN``."""
     try:
-        return _entries(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", "Check that the file is there.", file=path) from error
-    except (ValueError, KeyError, TypeError) as error:
+        return _entries(json.loads(read_small(path, _MAX_BYTES)))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             "is not a list of patch statistics", "Give a torch_patch_stats.json as train writes it.", file=path
         ) from error

@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from typing import BinaryIO, NoReturn
 
 from ptycho_engine.documents import MemberInfo
 from ptycho_engine.errors import BundleError
+from ptycho_engine.zip_directory import open_zip
 
 _LOCAL_HEADER = struct.Struct("<4s2B4HL2L2H")
 _ENCRYPTED_BITS = 0x1 | 0x40 | 0x2000
@@ -33,7 +34,7 @@ class ArchiveLimits:
     ratio: int = 200
     """Inflated bytes for each stored byte; weights hardly compress, bombs do."""
     ratio_free_bytes: int = 16 * 2**20
-    """Members up to this size may have any ratio."""
+    """Members up to this size, and archives up to four times of it, may have any ratio."""
 
 
 DEFAULT_LIMITS = ArchiveLimits()
@@ -57,7 +58,7 @@ class Archive:
         self.what = what
         self.limits = limits
         try:
-            self._zip = zipfile.ZipFile(source)
+            self._zip = open_zip(source)
         except _DAMAGED as error:
             raise BundleError(
                 f"{what} is not a readable zip archive ({error})", "It is damaged or cut off; ask for it again."
@@ -69,6 +70,7 @@ class Archive:
             self._fail(f"has {len(self.names)} members, more than {limits.members}")
         if len(self._known) != len(self.names):
             self._fail(f"holds {shown(Counter(self.names).most_common(1)[0][0])} twice")
+        self._refuse_bomb()
 
     def size(self, name: str) -> int:
         """Return the declared size of a member [bytes]."""
@@ -87,6 +89,14 @@ class Archive:
             pieces.append(block)
         return b"".join(pieces)
 
+    def head(self, name: str, n_bytes: int) -> bytes:
+        """Return the first bytes of a member."""
+        blocks = self._blocks(name, None)
+        try:
+            return next(blocks, b"")[:n_bytes]
+        finally:
+            blocks.close()
+
     def digest(self) -> tuple[MemberInfo, ...]:
         """Return name, size and SHA-256 of every member, in the order of the archive."""
         members = []
@@ -100,7 +110,14 @@ class Archive:
         self._taken = 0
         return tuple(members)
 
-    def _blocks(self, name: str, most: int | None) -> Iterator[bytes]:
+    def _refuse_bomb(self) -> None:
+        # Measured against the archive itself: members may lie over each other, and many small ones add up.
+        claimed = sum(info.file_size for info in self._zip.infolist())
+        there = self.source.seek(0, io.SEEK_END)
+        if claimed > 4 * self.limits.ratio_free_bytes and claimed > self.limits.ratio * there:
+            self._fail(f"would inflate {there} bytes to {claimed}")
+
+    def _blocks(self, name: str, most: int | None) -> Generator[bytes, None, None]:
         if name not in self._known:
             self._fail(f"has no member {shown(name)}")
         info = self._zip.getinfo(name)
@@ -139,6 +156,8 @@ class Archive:
     def _local_flags(self, info: zipfile.ZipInfo) -> int:
         # The directory at the end of the archive and the header before the member may disagree; readers differ in
         # which they believe.
+        if info.header_offset < 0:
+            self._fail(f"has a member {shown(info.filename)} without a header")
         self.source.seek(info.header_offset)
         raw = self.source.read(_LOCAL_HEADER.size)
         if len(raw) != _LOCAL_HEADER.size or raw[:4] != b"PK\x03\x04":

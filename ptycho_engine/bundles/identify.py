@@ -5,7 +5,7 @@ Where they disagree the shapes of the tensors are believed: they are what the ne
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isqrt
+from math import isfinite, isqrt
 from typing import Any
 
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def identify(
         if own is not None:
             return ERA, ModelConfig.from_dict(own)
         return _era(state, records), ModelConfig(**_settings(state, records, notes))
-    except (ConfigError, TypeError) as error:
+    except (ConfigError, TypeError, ValueError, OverflowError) as error:
         raise BundleError(f"the bundle asks for a network that cannot be: {error}", _ASK) from error
 
 
@@ -141,7 +141,7 @@ def _gridsize(records: Records) -> int:
 
 
 def _whole(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value != int(value):
         raise BundleError(f"the setting {name} is {str(value)[:40]!r}, not a whole number", _ASK)
     return int(value)
 

@@ -14,13 +14,15 @@ class Limits:
     member_bytes: int = 4 * 2**20
     opcodes: int = 200_000
     values: int = 50_000
-    """Counted as if nothing were shared: ten lists of ten lists of … are many values in few bytes."""
+    """Counted as if nothing were shared: ten lists of ten lists of … are many values in few bytes. A long text counts
+    once for each KiB."""
     depth: int = 32
     text_bytes: int = 64 * 2**10
     memo_slack: int = 65_536
 
 
 DEFAULT_LIMITS = Limits()
+_TEXT_UNIT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ class Finish:
         if isinstance(value, str):
             if len(value.encode(errors="surrogatepass")) > self.limits.text_bytes:
                 self.fail(f"holds a text of more than {self.limits.text_bytes} bytes")
-            return value, 1, 0
+            return value, 1 + len(value) // _TEXT_UNIT, 0
         if not isinstance(value, (list, tuple, dict)):
-            return self._leaf(value), 1, 0
+            return self._leaf(value), self._count(value), 0
         known = self.done.get(id(value))
         if known is None:
             known = (value, *self._container(value, depth))
@@ -78,15 +80,22 @@ class Finish:
         walked = [self._walk(entry, depth + 1) for entry in entries]
         self.open.discard(id(value))
         count = 1 + sum(each for _, each, _ in walked)
+        if isinstance(value, dict):
+            count += sum(self._walk(key, depth)[1] - 1 for key in value)
         if count > self.limits.values:
             self.fail(f"holds more than {self.limits.values} values when written out")
         height = 1 + max((each for _, _, each in walked), default=0)
         plain = [each for each, _, _ in walked]
         if isinstance(value, dict):
-            for key in value:
-                self._walk(key, depth)
             return dict(zip(value, plain, strict=True)), count, height
         return (tuple(plain) if isinstance(value, tuple) else plain), count, height
+
+    def _count(self, value: Any) -> int:
+        if isinstance(value, bytes):
+            return 1 + len(value) // _TEXT_UNIT
+        if isinstance(value, (set, frozenset)):
+            return 1 + sum(self._walk(member, 0)[1] for member in value)
+        return 1
 
     def _leaf(self, value: Any) -> Any:
         if isinstance(value, PendingArray):

@@ -127,7 +127,8 @@ def _tensors(content: Mapping[Any, Any], member: str, notes: list[str]) -> dict[
             raise BundleError(f"{member} holds {shown(str(name))}, which is not a tensor", _ASK)
         if value.dtype in (np.float16, np.float64):
             notes.append(f"{name} was stored as {value.dtype} and is used as float32.")
-            value = value.astype(np.float32)
+            with np.errstate(over="ignore"):  # What becomes infinite is noted below.
+                value = value.astype(np.float32)
             value.setflags(write=False)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             notes.append(f"{name} holds values that are not finite.")

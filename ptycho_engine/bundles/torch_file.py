@@ -32,6 +32,9 @@ _STORAGES = {
     "ComplexFloatStorage": "c8",
     "ComplexDoubleStorage": "c16",
 }
+_MADE = (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter"), ("torch", "Size"))
+TORCH_NAMES = frozenset(_MADE) | frozenset(("torch", name) for name in _STORAGES)
+"""What is read beside :data:`PLAIN_OBJECTS`, by module and name."""
 _DAMAGED = "The file is damaged or was tampered with; ask for it again."
 
 
@@ -72,6 +75,8 @@ def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None)
         description, member=member, known=_torch_objects(storages), persistent=storages.load, notes=notes
     )
     _refuse_bare_storages(value, member)
+    if notes is not None and any(kind == "BFloat16Storage" for kind, _ in storages.loaded.values()):
+        notes.append(f"{member} holds bfloat16 numbers, which are used as float32.")
     return value
 
 
@@ -155,12 +160,8 @@ def _torch_objects(storages: _Storages) -> KnownTable:
                 raise Malformed("the arguments of a size")
 
     table: dict[tuple[str, str], Known] = dict(PLAIN_OBJECTS)
-    makers: dict[tuple[str, str], Callable[..., Any]] = {
-        ("torch._utils", "_rebuild_tensor_v2"): tensor,
-        ("torch._utils", "_rebuild_parameter"): parameter,
-        ("torch", "Size"): size,
-    }
-    table.update({key: Known(key[1], make) for key, make in makers.items()})
+    makers: tuple[Callable[..., Any], ...] = (tensor, parameter, size)
+    table.update({key: Known(key[1], make) for key, make in zip(_MADE, makers, strict=True)})
     table.update({("torch", name): Known(name) for name in _STORAGES})
     return table
 

@@ -59,14 +59,14 @@ def read_plain(
             f"{member} has {len(data)} bytes, more than the {limits.member_bytes} that such a file may have",
             "It is not from PtychoPINN or Ptychoscope, or is damaged.",
         )
-    machine = _Machine(data, member, limits, known, persistent)
+    machine = Machine(data, member, limits, known, persistent)
     value = machine.run()
     if machine.reader.position < len(data) and notes is not None:
         notes.append(f"{member} has {len(data) - machine.reader.position} bytes after its end; they were not read.")
     return value
 
 
-class _Machine:
+class Machine:
     """The stack, the memo and one method for each kind of opcode."""
 
     def __init__(
@@ -88,8 +88,9 @@ class _Machine:
         self.strangers: list[Stranger] = []
 
     def run(self) -> object:
+        """Return the plain data that the pickle describes."""
         try:
-            value = self._execute()
+            value = self.execute()
             if self.strangers:
                 self.refuse(self.strangers[0])
             return Finish(self.limits, self.fail).convert(value)
@@ -99,7 +100,8 @@ class _Machine:
             detail = f": {error}" if isinstance(error, Malformed) else ""
             self.fail(f"cannot be read at byte {self.offset}{detail}")
 
-    def _execute(self) -> object:
+    def execute(self) -> object:
+        """Follow all instructions and return what the last leaves, not yet checked for being plain."""
         n_done = 0
         while True:
             n_done += 1
@@ -109,22 +111,28 @@ class _Machine:
             code = self.reader.take(1)
             if code == b".":
                 return self.pop()
-            if code in REFUSED_OPCODES:
-                self._refuse_opcode(code)
-                continue
-            name, read = OPCODES[code]
-            argument = read(self.reader)
-            if name == "push":
-                self.stack.append(argument)
-            else:
-                getattr(self, f"do_{name}")(argument)
+            self.step(code)
+
+    def step(self, code: bytes) -> None:
+        """Follow one instruction, whose opcode was just read."""
+        if code in REFUSED_OPCODES:
+            self.refuse_opcode(code)
+            return
+        name, read = OPCODES[code]
+        argument = read(self.reader)
+        if name == "push":
+            self.stack.append(argument)
+        else:
+            getattr(self, f"_do_{name}")(argument)
 
     def fail(self, problem: str) -> NoReturn:
+        """Raise the error of a pickle that cannot be read."""
         raise BundleError(
             f"{self.member} {problem}", "It is damaged or not from PtychoPINN or Ptychoscope; ask for it again."
         )
 
     def refuse(self, stranger: Stranger, arguments: object = None, *, called: bool = False) -> NoReturn:
+        """Raise the error of a pickle that would run something."""
         shown = f" with the arguments {describe(arguments)}" if called else ""
         raise BundleError(
             f"{self.member} would load {escape(stranger.name)}{shown} (byte {stranger.offset}), "
@@ -132,7 +140,8 @@ class _Machine:
             "Ask the sender for a bundle saved by PtychoPINN or Ptychoscope, and do not open this one elsewhere.",
         )
 
-    def _refuse_opcode(self, code: bytes) -> None:
+    def refuse_opcode(self, code: bytes) -> None:
+        """Raise for an instruction that no genuine file has, unless it refers to data that are provided for."""
         name = REFUSED_OPCODES[code]
         if code in (b"Q", b"P") and self.persistent is not None:
             identity = self.pop() if code == b"Q" else self.reader.line()
@@ -154,12 +163,14 @@ class _Machine:
         self.fail(f"makes an object of something that is none (byte {self.offset})")
 
     def pop(self) -> Any:
+        """Take the topmost value."""
         value = self.stack.pop()
         if value is MARK:
             raise Malformed("an item is missing")
         return value
 
     def top(self) -> Any:
+        """Return the topmost value."""
         value = self.stack[-1]
         if value is MARK:
             raise Malformed("an item is missing")
@@ -176,52 +187,52 @@ class _Machine:
 
     # One method for each kind of opcode; ``argument`` is what stands behind the opcode, if anything.
 
-    def do_ignore(self, _argument: Any) -> None:
+    def _do_ignore(self, _argument: Any) -> None:
         return
 
-    def do_protocol(self, argument: int) -> None:
+    def _do_protocol(self, argument: int) -> None:
         if argument > 5:
             self.fail(f"is of the unknown pickle protocol {argument}")
 
-    def do_frame(self, argument: int) -> None:
+    def _do_frame(self, argument: int) -> None:
         if argument > self.reader.left:
             raise Malformed("the file is cut off")
 
-    def do_mark(self, _argument: Any) -> None:
+    def _do_mark(self, _argument: Any) -> None:
         self.stack.append(MARK)
 
-    def do_pop(self, _argument: Any) -> None:
+    def _do_pop(self, _argument: Any) -> None:
         self.stack.pop()
 
-    def do_pop_mark(self, _argument: Any) -> None:
+    def _do_pop_mark(self, _argument: Any) -> None:
         self.items()
 
-    def do_container(self, argument: Callable[[], Any]) -> None:
+    def _do_container(self, argument: Callable[[], Any]) -> None:
         self.stack.append(argument())
 
-    def do_tuple(self, argument: int | None) -> None:
+    def _do_tuple(self, argument: int | None) -> None:
         if argument is None:
             self.stack.append(tuple(self.items()))
             return
         self.stack.append(tuple(reversed([self.pop() for _ in range(argument)])))
 
-    def do_list(self, _argument: Any) -> None:
+    def _do_list(self, _argument: Any) -> None:
         self.stack.append(self.items())
 
-    def do_dict(self, _argument: Any) -> None:
+    def _do_dict(self, _argument: Any) -> None:
         result: dict[Any, Any] = {}
         self._fill(result, self.items())
         self.stack.append(result)
 
-    def do_frozenset(self, _argument: Any) -> None:
+    def _do_frozenset(self, _argument: Any) -> None:
         members = self.items()
         require_members(members)
         self.stack.append(frozenset(members))
 
-    def do_append(self, _argument: Any) -> None:
+    def _do_append(self, _argument: Any) -> None:
         self._extend([self.pop()])
 
-    def do_appends(self, _argument: Any) -> None:
+    def _do_appends(self, _argument: Any) -> None:
         self._extend(self.items())
 
     def _extend(self, items: list[Any]) -> None:
@@ -230,7 +241,7 @@ class _Machine:
             raise Malformed("items for something that is not a list")
         target.extend(items)
 
-    def do_additems(self, _argument: Any) -> None:
+    def _do_additems(self, _argument: Any) -> None:
         members = self.items()
         target = self.top()
         if type(target) is not set:
@@ -238,11 +249,11 @@ class _Machine:
         require_members(members)
         target.update(members)
 
-    def do_setitem(self, _argument: Any) -> None:
+    def _do_setitem(self, _argument: Any) -> None:
         value, key = self.pop(), self.pop()
         self._fill(self.top(), [key, value])
 
-    def do_setitems(self, _argument: Any) -> None:
+    def _do_setitems(self, _argument: Any) -> None:
         items = self.items()
         self._fill(self.top(), items)
 
@@ -252,16 +263,16 @@ class _Machine:
         require_keys(items[::2])
         target.update(zip(items[::2], items[1::2], strict=True))
 
-    def do_put(self, argument: int | None) -> None:
+    def _do_put(self, argument: int | None) -> None:
         index = len(self.memo) if argument is None else argument
         if index > len(self.memo) + self.limits.memo_slack:
             self.fail(f"numbers its values out of all order at byte {self.offset}")
         self.memo[index] = self.top()
 
-    def do_get(self, argument: int) -> None:
+    def _do_get(self, argument: int) -> None:
         self.stack.append(self.memo[argument])
 
-    def do_global(self, argument: tuple[str, str] | None) -> None:
+    def _do_global(self, argument: tuple[str, str] | None) -> None:
         if argument is None:
             name, module = self.pop(), self.pop()
             if not isinstance(name, str) or not isinstance(module, str):
@@ -275,7 +286,7 @@ class _Machine:
             return
         self.stack.append(found)
 
-    def do_reduce(self, _argument: Any) -> None:
+    def _do_reduce(self, _argument: Any) -> None:
         arguments, target = self.pop(), self.pop()
         if isinstance(target, Stranger):
             self.refuse(target, arguments, called=True)
@@ -285,7 +296,7 @@ class _Machine:
             self.refuse(Stranger(target.name, self.offset), arguments, called=True)
         self.stack.append(target.make(*arguments))
 
-    def do_build(self, _argument: Any) -> None:
+    def _do_build(self, _argument: Any) -> None:
         state = self.pop()
         target = self.top()
         if isinstance(target, Stranger):

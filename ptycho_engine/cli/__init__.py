@@ -17,6 +17,8 @@ from ptycho_engine.errors import ConfigError, EngineError
 VERBS = {
     "simulate": "make a dataset, from nothing or from a file's probe, object and positions",
     "inspect": "say what files are and what is wrong with them",
+    "compare": "say what differs between two bundles, checkpoints, datasets or runs, worst first",
+    "report": "list the artefacts of a run: files, digests, configuration, key metrics, diagnoses",
     "train": "train a network on a scan and write the run folder",
     "infer": "reconstruct the object of a scan with a trained network",
     "study": "train with different recipes, seeds and switches, and make tables of what comes out",

@@ -64,7 +64,7 @@ class Console:
     def event(self, event: EngineEvent) -> None:
         """Print an event."""
         if self.json:
-            print(json_text(event_record(event), indent=None), flush=True)
+            _print_json(event_record(event))
         self._advance(event)
         text = _text(event)
         if text:
@@ -73,25 +73,25 @@ class Console:
     def message(self, level: str, text: str) -> None:
         """Print a message that is no event of the engine."""
         if self.json:
-            print(json_text({"event": "message_logged", "level": level, "text": text}, indent=None), flush=True)
+            _print_json({"event": "message_logged", "level": level, "text": text})
         self._say(level, text)
 
     def record(self, values: dict[str, Any], text: str = "") -> None:
         """Print a result: as JSON, or as its text, even when quiet."""
         self._close_bar()
         if self.json:
-            print(json_text(values, indent=None), flush=True)
+            _print_json(values)
         elif text:
-            print(text, flush=True)
+            print(_printable(text), flush=True)
         self._write_log("info", text)
 
     def error(self, error: EngineError) -> None:
         """Print an error as one line on stderr, and as JSON where that is asked for."""
         self._close_bar()
-        line = " ".join(str(error).split())
+        line = _printable(" ".join(str(error).split()))
         if self.json:
             values = {"event": "error", "file": error.file, "message": error.message, "hint": error.hint}
-            print(json_text(values, indent=None), flush=True)
+            _print_json(values)
         print(line, file=sys.stderr, flush=True)
         self._write_log("error", line)
 
@@ -105,6 +105,7 @@ class Console:
         self._write_log(level, text)
         if self.json or (self.quiet and level == "info"):
             return
+        text = _printable(text)
         line = text if level == "info" else f"{level}: {text}"
         if self._bar is not None:
             self._bar.clear()
@@ -118,7 +119,7 @@ class Console:
             return
         if self._log is None:
             try:
-                self._log = open(self._log_path, "a", encoding="utf-8")  # noqa: SIM115 - closed with the console
+                self._log = open(self._log_path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed with the console
             except OSError as error:
                 path, self._log_path = self._log_path, None
                 raise OutputError(
@@ -146,6 +147,18 @@ class Console:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _printable(text: str) -> str:
+    """Return text from a file with what could move the cursor or turn the direction of reading shown as its code."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(each if each == "\n" or each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    # A name that is no valid text, as file systems allow, is told by its codes, which JSON reads again.
+    print(json_text(values, indent=None).encode("utf-8", "backslashreplace").decode(), flush=True)
 
 
 def metrics_text(metrics: ReconstructionMetrics) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 from ptycho_engine.artefacts.strict_json import plain
 from ptycho_engine.cli.console import Console
 from ptycho_engine.cli.interrupt import Interrupt
+from ptycho_engine.cli.safety_text import tell_safety
+from ptycho_engine.cli.value_text import value_text
 from ptycho_engine.errors import EngineError
 from ptycho_engine.inspection import Inspection, inspect_file
 
@@ -17,9 +19,17 @@ BAD_INPUT = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="datasets, bundles, checkpoints, run and debug-dump folders"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="datasets, bundles, checkpoints, patch statistics, run and debug-dump folders",
     )
     parser.add_argument("--layers", action="store_true", help="list every tensor of a bundle or checkpoint")
+    parser.add_argument(
+        "--safety",
+        action="store_true",
+        help="list what every pickle in a file names and what it would have run, also of a file that is refused",
+    )
     parser.add_argument("--frames", action="store_true", help="read all patterns of a dataset and describe them")
 
 
@@ -33,6 +43,8 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
         except EngineError as error:
             console.error(error)
             n_bad += 1
+            if arguments.safety:
+                tell_safety(file, console)
             continue
         values = {
             "event": "inspected",
@@ -44,6 +56,8 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
         console.record(values, _text(file, found))
         # A file that says what is wrong with it, and cannot be opened for it, is a bad one all the same.
         n_bad += "problem" in found.summary
+        if arguments.safety:
+            tell_safety(file, console)
     if console.json:
         console.record({"event": "result", "verb": "inspect", "n_files": len(arguments.files), "n_bad": n_bad})
     return BAD_INPUT if n_bad else 0
@@ -56,23 +70,11 @@ def _text(file: str, found: Inspection) -> str:
             lines.append(f"  {key}:")
             lines += [f"    {_row(row)}" for row in value]
         else:
-            lines.append(f"  {key}: {_value(value)}")
+            lines.append(f"  {key}: {value_text(value)}")
     for diagnosis in found.diagnoses:
         lines.append(f"  {diagnosis.severity} [{diagnosis.id}] {diagnosis.message} {diagnosis.hint}".rstrip())
     return "\n".join(lines)
 
 
 def _row(row: dict[str, Any]) -> str:
-    return "  ".join(f"{key}={_value(value)}" for key, value in row.items())
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.7g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return "x".join(str(item) for item in value) if all(isinstance(item, int) for item in value) else str(value)
-    return str(value)
+    return "  ".join(f"{key}={value_text(value)}" for key, value in row.items())

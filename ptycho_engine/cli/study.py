@@ -38,8 +38,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=["scan", "short", "ablation", "simulated"],
         help="which tables to make [default all]",
     )
-    parser.add_argument("--recipes", nargs="+", choices=("reliable", "compatible", "upstream"), default=None)
-    parser.add_argument("--gridsizes", nargs="+", type=int, choices=(1, 2, 3), default=None)
+    parser.add_argument(
+        "--recipes",
+        nargs="+",
+        choices=("reliable", "compatible", "upstream"),
+        default=None,
+        help="which recipes are compared [default all]",
+    )
+    parser.add_argument(
+        "--gridsizes",
+        nargs="+",
+        type=int,
+        choices=(1, 2, 3),
+        default=None,
+        help="gridsizes of the table scan [default 1 2]",
+    )
     for flag, text in (
         ("--n-groups", "patches of an epoch [default 816]"),
         ("--epochs", "epochs of the table scan [default 25]"),
@@ -49,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--filters", "multiplies the filters of all networks [default: each recipe's own]"),
     ):
         parser.add_argument(flag, type=_positive, metavar="COUNT", default=None, help=text)
-    parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto")
-    parser.add_argument("--precision", choices=("32", "bf16"), default="32")
+    parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="where to compute")
+    parser.add_argument("--precision", choices=("32", "bf16"), default="32", help="arithmetic of the networks")
     parser.add_argument("--quick", action="store_true", help="a few minutes instead of hours: tiny trainings")
 
 

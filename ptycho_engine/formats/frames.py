@@ -70,7 +70,8 @@ class ArrayFrames:
     def read(self, indices: IndexArray | slice) -> FloatArray:
         """Return the named patterns, ``(k, N, N)`` float32, in the order asked for."""
         # A copy even for a slice, so that nobody can change the stack through what it gave away.
-        return np.array(self._array[_positions(indices, len(self._array))], dtype=np.float32, order="C")
+        with np.errstate(over="ignore"):
+            return np.array(self._array[_positions(indices, len(self._array))], dtype=np.float32, order="C")
 
 
 class _FileFrames:
@@ -110,7 +111,8 @@ class _FileFrames:
             for first, count in _split(_runs(unique), max(1, (8 << 20) // frame_bytes)):
                 start = self._array.header_bytes + first * frame_bytes
                 data = self._bytes(stream, start, count * frame_bytes)
-                result[done : done + count] = np.frombuffer(data, self._array.dtype).reshape(count, n, n)
+                with np.errstate(over="ignore"):  # Too large a number becomes infinite, which is seen later.
+                    result[done : done + count] = np.frombuffer(data, self._array.dtype).reshape(count, n, n)
                 done += count
         in_order = unique.size == asked.size and bool(np.all(back == np.arange(asked.size)))
         return result if in_order else result[back]

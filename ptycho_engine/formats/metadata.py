@@ -1,32 +1,67 @@
 """The ``_metadata`` of a dataset: JSON in an array of one element, read without running what is pickled."""
 
 import json
-import pickletools
-import struct
 from collections.abc import Mapping
 from typing import Any
 
+from ptycho_engine.bundles.plain_objects import PLAIN_OBJECTS, Known, Malformed
+from ptycho_engine.bundles.plain_values import Limits
+from ptycho_engine.bundles.unpickle import read_plain
+from ptycho_engine.errors import BundleError
 from ptycho_engine.formats.zip_members import Archive, ArrayMember, read_member
 
 MAX_BYTES = 1 << 20
 
-_OPCODES = (
-    {"PROTO", "FRAME", "GLOBAL", "STACK_GLOBAL", "MARK", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
-    | {"EMPTY_LIST", "APPEND", "APPENDS", "BININT", "BININT1", "BININT2", "NONE", "NEWTRUE", "NEWFALSE"}
-    | {"SHORT_BINBYTES", "BINBYTES", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "MEMOIZE", "BINPUT"}
-    | {"LONG_BINPUT", "BINGET", "LONG_BINGET", "REDUCE", "BUILD", "STOP"}
-)
-_MODULES = {"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "_codecs"}
-_WORDS = {"_reconstruct", "ndarray", "dtype", "encode", "O8", "O4", "|", "b", "latin1"}
-# What numpy itself writes around the text: names of modules and functions, apart or together, and kinds of data.
-_NAMES = _MODULES | _WORDS | {f"{module} {word}" for module in _MODULES for word in _WORDS}
+_LIMITS = Limits(member_bytes=MAX_BYTES, opcodes=200, values=2 * MAX_BYTES // 1024, text_bytes=MAX_BYTES)
+
+
+class _ObjectDtype:
+    """What numpy writes for the kind of an array of objects."""
+
+    def __init__(self, code: object, *_flags: object) -> None:
+        if code not in ("O8", "O4", "|O", "O"):
+            raise Malformed("the kind of an array that holds no text")
+
+    def build(self, state: object) -> None:
+        """Take the byte order, which means nothing here."""
+        if not isinstance(state, tuple):
+            raise Malformed("the state of the kind of an array")
+
+
+class _ObjectArray:
+    """An array of objects, which may only be texts."""
+
+    def __init__(self, kind: object, shape: object, _code: object) -> None:
+        if kind is not PLAIN_OBJECTS["numpy", "ndarray"] or shape != (0,):
+            raise Malformed("the arguments of an array")
+        self.texts: list[str] = []
+
+    def build(self, state: object) -> None:
+        """Take shape and content."""
+        match state:
+            case (int(), tuple(), _ObjectDtype(), bool(), list(items)):
+                self.texts = [item for item in items if isinstance(item, str)]
+                if len(self.texts) != len(items):
+                    raise Malformed("an array that holds more than texts")
+            case _:
+                raise Malformed("the state of an array")
+
+
+_KNOWN: dict[tuple[str, str], Known] = {
+    ("numpy", "ndarray"): PLAIN_OBJECTS["numpy", "ndarray"],
+    ("numpy", "dtype"): Known("numpy.dtype", _ObjectDtype),
+    ("numpy.core.multiarray", "_reconstruct"): Known("numpy._reconstruct", _ObjectArray),
+    ("numpy._core.multiarray", "_reconstruct"): Known("numpy._reconstruct", _ObjectArray),
+    ("_codecs", "encode"): PLAIN_OBJECTS["_codecs", "encode"],
+}
+"""All that numpy writes around the one text."""
 
 
 def photons_of(metadata: Mapping[str, Any]) -> float | None:
     """Return ``physics_parameters.nphotons`` if it is a positive number."""
     physics = metadata.get("physics_parameters")
     value = physics.get("nphotons") if isinstance(physics, Mapping) else None
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e300:
         return float(value)
     return None
 
@@ -74,16 +109,10 @@ def pickled_text(data: bytes) -> str:
     ValueError
         If the pickle is anything but an array that holds one text.
     """
-    found: list[str] = []
     try:
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name not in _OPCODES:
-                raise ValueError(f"it is pickled with {opcode.name}")
-            if isinstance(argument, str) and opcode.name != "PROTO":
-                found.append(argument)
-    except (struct.error, IndexError, OverflowError, AttributeError, TypeError):
-        raise ValueError("it is damaged") from None
-    texts = [text for text in found if text not in _NAMES]
-    if len(texts) != 1:
-        raise ValueError("it is pickled, and more than one text")
-    return texts[0]
+        found = read_plain(data, member="_metadata", limits=_LIMITS, known=_KNOWN)
+    except BundleError as reason:
+        raise ValueError(f"it {reason.message.removeprefix('_metadata ')}") from None
+    if not isinstance(found, _ObjectArray) or len(found.texts) != 1:
+        raise ValueError("it is pickled, and not as one text")
+    return found.texts[0]

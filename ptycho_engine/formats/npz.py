@@ -18,6 +18,8 @@ from ptycho_engine.formats.schema import ALIASES, role_of
 from ptycho_engine.formats.zip_members import Archive, ArrayMember, read_archive, read_array
 
 _SAMPLED_FRAMES = 4
+_MAX_SIDE_PX = 8192
+"""No detector has larger patterns, and one of these alone takes 256 MiB of memory."""
 _LARGE_COUNT = 256
 """Whole numbers up to this size may be rounded amplitudes; larger ones are counts."""
 
@@ -93,6 +95,13 @@ class Reader:
         array = self.find(role)
         if array is not None:
             return array
+        for member, reason in self.archive.others:
+            if member.name.removesuffix(".npy") in ALIASES[role]:
+                raise DatasetError(
+                    f"{member.name.removesuffix('.npy')} cannot be used ({reason})",
+                    "Store it as a plain numeric array.",
+                    file=self.path,
+                )
         keys = " or ".join(ALIASES[role])
         there = ", ".join(found.key for found in self.archive.arrays[:12])
         missing = f"there is no {keys} in the file, only {there}"
@@ -161,9 +170,10 @@ class Reader:
                 "Crop or pad one of them: both must have the same side.",
                 file=self.path,
             )
-        if not np.isfinite(values).all():
+        probe = frozen_array(values, np.complex64)
+        if not np.isfinite(probe).all():
             raise DatasetError(f"{array.key} has values that are not finite", "Write a valid probe.", file=self.path)
-        return frozen_array(values, np.complex64)
+        return probe
 
     def object(self) -> ComplexArray | None:
         """Return the object, (H, W) complex64, or ``None`` with a note if there is no usable one."""
@@ -179,13 +189,14 @@ class Reader:
         if values.ndim != 2:
             self.notes.append(f"{array.key} of shape {array.shape} is not used: an object has two axes.")
             return None
-        if not np.isfinite(values).all():
+        object_ = frozen_array(values, np.complex64)
+        if not np.isfinite(object_).all():
             self.notes.append(f"{array.key} is not used: it has values that are not finite.")
             return None
         if np.all(values == 1):
             self.notes.append(f"{array.key} is one everywhere: taken as no object.")
             return None
-        return frozen_array(values, np.complex64)
+        return object_
 
 
 def _frames(reader: Reader, array: ArrayMember, n_positions: int) -> FrameStack:
@@ -210,6 +221,12 @@ def _frames(reader: Reader, array: ArrayMember, n_positions: int) -> FrameStack:
     if rows != columns:
         raise DatasetError(
             f"the patterns are {rows} x {columns} px, not square", "Crop them to a square.", file=reader.path
+        )
+    if rows > _MAX_SIDE_PX:
+        raise DatasetError(
+            f"the patterns are {rows} px wide; at most {_MAX_SIDE_PX} px are read",
+            "Crop or bin them.",
+            file=reader.path,
         )
     if n_scan != n_positions:
         raise DatasetError(
@@ -257,7 +274,8 @@ def _measurement(
     said = _said_measurement(metadata)
     if said is not None:
         return said
-    sample = frames.read(slice(0, _SAMPLED_FRAMES))
+    # Of large patterns one is enough, and four would be slow to read.
+    sample = frames.read(slice(0, _SAMPLED_FRAMES if frames.shape[1] <= _MAX_SIDE_PX // 8 else 1))
     top = float(sample.max())
     if top >= _LARGE_COUNT and bool(np.all(sample == np.rint(sample))):
         notes.append(f"{array.key} holds whole numbers up to {top:g}: taken as counts, not amplitudes.")

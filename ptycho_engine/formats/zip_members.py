@@ -18,12 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_engine.errors import DatasetError
+from ptycho_engine.zip_directory import open_zip
 
 NPY_MAGIC = b"\x93NUMPY"
 MAX_MEMBERS = 4096
 MAX_HEADER_BYTES = 4096
 MAX_MEMORY_BYTES = 4 * 1024**3
 """Greatest array that is read into memory as a whole (probe, object, positions)."""
+MAX_RATIO = 200
+RATIO_FREE_BYTES = 128 * 1024**2
+"""An array up to this size may be packed to any ratio: an object that is one everywhere packs a thousandfold."""
 
 _KINDS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
 _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
@@ -184,6 +188,12 @@ def read_member(archive: Archive, member: ZipMember) -> bytes:
         raise DatasetError(
             f"{member.name} takes {size} of memory", "Only diffraction patterns may be that large.", file=archive.path
         )
+    if member.n_bytes > max(RATIO_FREE_BYTES, MAX_RATIO * member.n_stored):
+        raise DatasetError(
+            f"{member.name} would inflate {member.n_stored} bytes to {member.n_bytes}",
+            "Only a damaged file or a trap does that; write it again from its source.",
+            file=archive.path,
+        )
     with open_checked(archive.path, archive.identity) as stream:
         try:
             data = _inflated(archive.path, stream, member)
@@ -227,7 +237,7 @@ def _read_some(stream: BinaryIO, offset: int, n_bytes: int) -> bytes:
 
 def _directory(path: Path, stream: BinaryIO) -> list[ZipMember]:
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with open_zip(stream) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, EOFError, struct.error):
         raise DatasetError("the archive is cut off or damaged", _DAMAGED, file=path) from None

@@ -43,8 +43,10 @@ def hold_folder(folder: Path) -> Iterator[None]:
 
 def owner_of(folder: Path) -> dict[str, Any] | None:
     """Return who holds ``folder`` (``pid``, ``host``, ``started``), or ``None`` if nobody does any more."""
+    lock = folder / LOCK_NAME
     try:
-        owner = json.loads((folder / LOCK_NAME).read_bytes())
+        # Anything but a file, a pipe for example, would block.
+        owner = json.loads(lock.read_bytes()) if lock.is_file() else None
     except (OSError, ValueError):
         return None
     return owner if isinstance(owner, dict) and _is_alive(owner) else None

@@ -14,11 +14,13 @@ from ptycho_engine.artefacts.json_file import write_json
 from ptycho_engine.bundles.atomic import clear_leftovers
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.errors import InputError, OutputError
+from ptycho_engine.ordinary_file import read_small
 from ptycho_engine.runs.folder_lock import owner_of, this_process
 
 RUN_FORMAT = "ptychoscope-run-1"
 RUN_FILE = "run.json"
 BUNDLE_FILE = "wts.h5.zip"
+_MAX_BYTES = 16 * 2**20
 State = Literal["running", "completed", "stopped", "failed"]
 
 
@@ -140,8 +142,8 @@ def read_run(folder: Path) -> RunRecord:
 
 def _read_run_json(folder: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads((folder / RUN_FILE).read_bytes())
-    except (OSError, ValueError):
+        record = json.loads(read_small(folder / RUN_FILE, _MAX_BYTES))
+    except (InputError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("format") == RUN_FORMAT else None
 

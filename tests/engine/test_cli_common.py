@@ -25,7 +25,9 @@ def test_help_shows_units_bounds_defaults_and_an_example(verb: str, capsys: pyte
     assert f"example: python -m ptycho_engine {verb}" in text
     expected = {
         "simulate": ["[photons, 1 to 1e+15, default 100000]", "--test-fraction", "{lines,shapes,cells}", "--from F"],
-        "inspect": ["--layers", "--frames"],
+        "inspect": ["--layers", "--frames", "--safety"],
+        "compare": ["A B", "[default 10]"],
+        "report": ["--html", "--out FILE.html"],
         "train": [
             "[groups, from 1, default 512]",
             "0 to 4294967295, default 42",
@@ -33,6 +35,7 @@ def test_help_shows_units_bounds_defaults_and_an_example(verb: str, capsys: pyte
             "--no-deterministic",
         ],
         "infer": ["--n-groups", "default all", "default auto", "{central,probe,uniform}", "--debug-dump"],
+        "study": ["[default 25]", "{32,bf16}", "[default all]"],
     }
     for words in (*expected[verb], "--json", "--quiet", "--log-file", "--debug"):
         assert words in text
@@ -168,7 +171,7 @@ def test_verbs_that_do_not_compute_import_no_torch() -> None:
     code = (
         "import sys; from ptycho_engine.cli import main;"
         "[main(words) for words in (['--help'], ['train', '--help'], ['infer', '--help'], ['simulate', '--help'])];"
-        "from ptycho_engine.cli import train, infer, inspect, simulate;"
+        "from ptycho_engine.cli import train, infer, inspect, compare, report, simulate;"
         "print([n for n in ('torch', 'PySide6', 'matplotlib', 'scipy', 'skimage') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -23,7 +23,7 @@ from ptycho_engine.formats import read_dataset
 from ptycho_engine.formats.frames import ArrayFrames
 from ptycho_engine.geometry.canvas import CanvasStitcher, extract_patches, stitch_weights
 from ptycho_engine.physics.scaling import dataset_input_scale
-from tests.engine.scan_files import inspected, told, written
+from tests.helpers.scan_files import inspected, told, written
 
 DEMO = Path(__file__).resolve().parents[2] / "resources" / "demo" / "wts.h5.zip"
 SHARED = Path(os.environ.get("PTYCHOSCOPE_SHARED", Path(__file__).resolve().parents[3] / "shared"))

@@ -19,7 +19,7 @@ from ptycho_engine.events import DiagnosisFound, Progressed
 from ptycho_engine.examination import examine_dataset
 from ptycho_engine.formats.frames import ArrayFrames
 from tests.benchmarks.diagnosis_counts import BROKEN, simulated
-from tests.engine.scan_files import inspected, written
+from tests.helpers.scan_files import inspected, written
 
 SHARED = Path(os.environ.get("PTYCHOSCOPE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 BRIGHT = 8
@@ -79,7 +79,7 @@ def test_one_position_too_few_is_named_and_the_file_is_bad(
 def test_another_mistake_of_the_file_is_an_error_and_no_diagnosis(
     scan: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.engine.scan_files import told
+    from tests.helpers.scan_files import told
 
     path = written(scan, tmp_path / "scan.npz", probeGuess=np.ones((3, 4)))
     assert told(capsys, "inspect", str(path), status=3)[0]["event"] == "error"

@@ -350,3 +350,21 @@ def _disassembly(data: bytes) -> str:
     text = io.StringIO()
     pickletools.dis(data, text)
     return text.getvalue()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [set(range(1000))] * 60,
+        lambda: [frozenset({"x" * 60_000})] * 1000,
+        lambda: ["x" * 60_000] * 1000,
+        lambda: [b"x" * 2**20] * 60,
+        lambda: [{"k" * 60_000: None}] * 1000,
+    ],
+)
+def test_what_is_shared_counts_as_often_as_it_is_shown(make: Callable[[], Any]) -> None:
+    # The parts are written once each, so the pickle is short.
+    value = make()
+    assert len(pickle.dumps(value, 4)) < 2**21
+    with pytest.raises(BundleError, match="more than 50000 values when written out"):
+        read_plain(pickle.dumps(value, 4), member="m")
