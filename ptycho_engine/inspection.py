@@ -72,13 +72,7 @@ def inspect_file(path: str | Path, *, layers: bool = False, frames: bool = False
 def _dataset(file: Path, frames: bool) -> Inspection:
     from ptycho_engine.formats import read_dataset
 
-    try:
-        dataset = read_dataset(file)
-    except DatasetError as error:
-        finding = uneven_counts(file)
-        if finding is None:
-            raise
-        return Inspection("dataset", {"name": file.stem, "path": file, "problem": str(error)}, (finding,))
+    dataset = read_dataset(file)
     positions = dataset.scan_positions
     summary = dataset_summary(dataset) | {
         "positions_y": [float(positions[:, 0].min()), float(positions[:, 0].max())],
@@ -107,7 +101,7 @@ def _examined(dataset: Dataset) -> list[Diagnosis]:
 
 
 def uneven_counts(file: Path) -> Diagnosis | None:
-    """Return the finding that a file has not one position for each pattern, ``None`` if that is not what is wrong."""
+    """Return the finding that a scan which is refused has not one position for each pattern; else ``None``."""
     from ptycho_engine.formats.npz import array_table
     from ptycho_engine.formats.zip_members import read_archive
 

@@ -19,7 +19,7 @@ from ptycho_engine.events import DiagnosisFound, Progressed
 from ptycho_engine.examination import examine_dataset
 from ptycho_engine.formats.frames import ArrayFrames
 from tests.benchmarks.diagnosis_counts import BROKEN, simulated
-from tests.helpers.scan_files import inspected, written
+from tests.helpers.scan_files import inspected, told, written
 
 SHARED = Path(os.environ.get("PTYCHOSCOPE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 BRIGHT = 8
@@ -70,8 +70,10 @@ def test_one_position_too_few_is_named_and_the_file_is_bad(
     scan: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     y, x = scan.scan_positions.T
-    found = inspected(capsys, written(scan, tmp_path / "scan.npz", ycoords=y[1:], xcoords=x[1:]), status=3)
-    finding = found["positions-mismatch"]
+    lines = told(capsys, "inspect", str(written(scan, tmp_path / "s.npz", ycoords=y[1:], xcoords=x[1:])), status=3)
+    assert [line["event"] for line in lines] == ["error", "result"]
+    (finding,) = lines[0]["diagnoses"]
+    assert finding["id"] == "positions-mismatch"
     assert finding["severity"] == "error"
     assert finding["values"] == {"n_patterns": len(y), "n_y": len(y) - 1, "n_x": len(y) - 1}
 
@@ -79,8 +81,6 @@ def test_one_position_too_few_is_named_and_the_file_is_bad(
 def test_another_mistake_of_the_file_is_an_error_and_no_diagnosis(
     scan: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.helpers.scan_files import told
-
     path = written(scan, tmp_path / "scan.npz", probeGuess=np.ones((3, 4)))
     assert told(capsys, "inspect", str(path), status=3)[0]["event"] == "error"
 
