@@ -16,6 +16,7 @@ from app.crash_report import CrashFile, Hooks, crash_failure
 from app.demo import Demo
 from app.device_line import DeviceLine
 from app.errors import Failure
+from app.examiner import Examiner
 from app.jobs.verbs import EngineVerbs
 from app.main_window import MainWindow
 from app.panels.registry import PANELS
@@ -56,12 +57,13 @@ class Application(QObject):
         self.controller = Controller(self.session, runs if runs is not None else runs_folder(), verbs, self)
         self.window = MainWindow(self.session, self.settings, PANELS)
         self.device_line = DeviceLine(self.session, self.window.job_bar.device, self)
+        self.examiner = Examiner(self.session, self.controller.examine, self)
         self._wire()
         if self.settings.problem:
             self.tell(Notice("settings", "warning", self.settings.problem))
 
     def _wire(self) -> None:
-        intents = intents_of(self.controller)
+        intents = {**intents_of(self.controller), "panel_asked": self.window.bring_forward}
         for panel in self.window.panels.values():
             connect_intents(panel, intents)
         connect_intents(self.window, intents, without=("train_asked", "theme_asked"))

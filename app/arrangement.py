@@ -17,9 +17,11 @@ AREAS = {
     "right": Qt.DockWidgetArea.RightDockWidgetArea,
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Raised when panels change so much that remembered places no longer make sense."""
 BOTTOM_HEIGHT_PX = 230
+SIDE_BY_SIDE = 2
+"""Docks at the bottom that lie beside each other."""
 ROOMY_WIDTH_PX = 1500
 """In a narrower window the docks at the sides are narrower too: the middle needs room to compare patches."""
 _SIDEWAYS, _UP = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
@@ -122,8 +124,12 @@ class Arrangement:
             self._window.addDockWidget(AREAS[spec.area], dock)
             dock.setVisible(spec.panel_id not in layout.hidden)
         bottom = self._docks_of("bottom")
-        for dock, neighbour in pairwise(bottom):
+        for dock, neighbour in pairwise(bottom[:SIDE_BY_SIDE]):
             self._window.splitDockWidget(dock, neighbour, _SIDEWAYS)
+        for dock in bottom[SIDE_BY_SIDE:]:
+            # Sentences need room: a third dock shares the place of the second, which stays in front.
+            self._window.tabifyDockWidget(bottom[SIDE_BY_SIDE - 1], dock)
+            bottom[SIDE_BY_SIDE - 1].raise_()
         self._size_docks()
         self._sizes_pending = not self._window.isVisible()
 
@@ -134,8 +140,8 @@ class Arrangement:
 
     def _size_docks(self) -> None:
         left, right, bottom = (self._docks_of(area) for area in ("left", "right", "bottom"))
-        shares = [600 if number == 0 else 400 for number in range(len(bottom))]
-        self._window.resizeDocks(bottom, shares, _SIDEWAYS)
+        beside = bottom[:SIDE_BY_SIDE]
+        self._window.resizeDocks(beside, [500] * len(beside), _SIDEWAYS)
         share = min(1.0, self._window.width() / ROOMY_WIDTH_PX)
         for docks, width in zip((left, right), LAYOUTS[self.layout_id].widths, strict=True):
             self._window.resizeDocks(docks[:1], [round(share * width)], _SIDEWAYS)

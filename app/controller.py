@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,11 @@ from app.display.exports import Export
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
-from app.jobs.reader import find_groups, read_frame, summarise_scan
+from app.jobs.reader import examine, find_groups, read_frame, summarise_scan
 from app.jobs.verbs import CanvasExport, EngineVerbs
 from app.state.app_events import (
     AssumptionMade,
+    DiagnosisDismissed,
     DocumentChosen,
     DocumentClosed,
     FrameSelected,
@@ -25,9 +26,11 @@ from app.state.app_events import (
     NoticeRaised,
 )
 from app.state.app_state import JobState, LogEntry, Notice, run_id
+from app.state.examinations import DocumentExamined
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from ptycho_engine.config import InferConfig
+from ptycho_engine.documents import Bundle, Dataset
 
 
 class Controller(QObject):
@@ -111,6 +114,24 @@ class Controller(QObject):
         job = JobState(self.runner.new_id("groups"), "groups", f"Grouping {dataset.name}")
         verb = partial(find_groups, dataset_id, dataset, gridsize, neighbor_count)
         self.runner.start(Task(job, verb, "groups", notice_key=f"groups:{dataset_id}"))
+
+    def examine(self, key: str, dataset_id: str | None, bundle_id: str | None) -> None:
+        """Look for what is wrong with a scan, with a bundle, or with the two together."""
+        state = self._session.state
+        dataset, bundle = state.datasets.get(dataset_id or ""), state.bundles.get(bundle_id or "")
+        document = bundle if dataset is None else dataset
+        if document is None:
+            return
+        job = JobState(self.runner.new_id("examine"), "examine", f"Examining {document.name}")
+        verb = partial(self._examine, key, document, bundle if dataset is not None else None)
+        self.runner.start(Task(job, verb, "examine", notice_key=f"examine:{key}"))
+
+    def _examine(self, key: str, document: Dataset | Bundle, bundle: Bundle | None) -> Iterator[DocumentExamined]:
+        return examine(key, self._verbs.examine(document, bundle))
+
+    def dismiss(self, key: str, name: str) -> None:
+        """Put a finding away."""
+        self._session.apply(DiagnosisDismissed(key, name))
 
     # Computing
 

@@ -25,6 +25,7 @@ from app.menus import Menus
 from app.panels.panel import Panel, PanelSpec
 from app.settings import SettingsStore
 from app.state.app_state import AppState, JobState
+from app.state.examinations import listed
 from app.state.session import Session
 from app.widgets.job_bar import JobBar
 from app.widgets.notice_bar import NoticeBar, NoticeText
@@ -82,6 +83,7 @@ class MainWindow(QMainWindow):
         self._connect_actions()
         self.job_bar = JobBar(self)
         self.job_bar.cancel_asked.connect(self.stop_asked)
+        self.job_bar.findings.clicked.connect(self._show_diagnoses)
         self.statusBar().addWidget(self.job_bar, 1)
         self.statusBar().setSizeGripEnabled(True)
         session.settled.connect(self._show_state)
@@ -165,6 +167,7 @@ class MainWindow(QMainWindow):
             [NoticeText(note.key, note.level, note.message, note.details, note.count) for note in state.notices]
         )
         self._show_job(state)
+        self._count_diagnoses(state)
         name = state.dataset.name if state.dataset is not None else ""
         self.setWindowTitle(f"{name} – Ptychoscope" if name else "Ptychoscope")
 
@@ -176,6 +179,14 @@ class MainWindow(QMainWindow):
             self.job_bar.show_job(job.title, job.n_done, job.n_total, left, stopping=job.state == "cancelling")
         else:
             self.job_bar.show_idle(state.log[-1].text if state.log else "")
+
+    def _count_diagnoses(self, state: AppState) -> None:
+        found = [row.finding.severity for row in listed(state)]
+        self.job_bar.show_findings(*(found.count(severity) for severity in ("error", "warning", "info")))
+
+    def _show_diagnoses(self) -> None:
+        if "diagnoses" in self.panels:
+            self.show_panel("diagnoses")
 
     def _show_readout(self, text: str) -> None:
         self.job_bar.show_value(text)
@@ -193,6 +204,16 @@ class MainWindow(QMainWindow):
         focus = self.focusWidget()
         if focus is None or not panel.isAncestorOf(focus):
             panel.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def bring_forward(self, panel_id: str) -> None:
+        """Bring a panel to the front and leave the keyboard where it is."""
+        dock = self.docks.get(panel_id)
+        if dock is not None:
+            dock.show()
+            dock.raise_()
+        elif panel_id in self.panels:
+            self.middle.setCurrentWidget(self.tabs)
+            self._bring_forward(panel_id)
 
     def _front_panel(self) -> str:
         front = self.tabs.currentWidget()

@@ -25,6 +25,7 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
         "summary_asked": controller.summarise,
         "groups_asked": controller.find_groups,
         "export_asked": controller.export,
+        "dismiss_asked": controller.dismiss,
         "document_asked": controller.choose_document,
         "close_asked": controller.close_document,
         "open_asked": controller.open_files,

@@ -308,6 +308,8 @@ class Diagnosis:
     hint: str
     """What to do."""
     values: Mapping[str, float | str] = field(default_factory=dict)
+    place: str = ""
+    """The panel of the window that shows it."""
 
 
 @dataclass(frozen=True, slots=True)

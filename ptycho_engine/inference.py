@@ -12,6 +12,7 @@ from ptycho_engine.diagnostics.metrics import compare_with_object
 from ptycho_engine.documents import Bundle, Canvas, Dataset, ReconstructionMetrics, Rectangle
 from ptycho_engine.events import (
     CanvasUpdated,
+    DiagnosisFound,
     EngineEvent,
     InferenceCompleted,
     JobStarted,
@@ -20,9 +21,11 @@ from ptycho_engine.events import (
     Progressed,
     RefinementBegan,
 )
+from ptycho_engine.examination import examine_pair
 from ptycho_engine.inference_files import InferenceFiles
 from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference, require_fitting
 from ptycho_engine.inference_preview import InferencePreview
+from ptycho_engine.inference_sample import InferenceSample
 from ptycho_engine.inference_stats import InferenceStats
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
 from ptycho_engine.inference_varpro import SolvedFactors
@@ -88,6 +91,8 @@ def _infer(
         choice = device_choice(config.accelerator, config.deterministic)
         if choice.reason and config.accelerator == "auto":
             yield MessageLogged("info", choice.reason)
+        # Told before the inputs are refused for it.
+        yield from examine_pair(dataset, bundle)
         try:
             with device_errors(choice.device):
                 require_fitting(dataset, bundle)
@@ -107,8 +112,8 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     yield from _opening_notes(job)
     started = time.perf_counter()
     stitch: Stitch = LiveStitch(job) if job.mode is None else CompatibleStitch(job, job.mode)
-    stats = InferenceStats(job.config, job.mode)
-    yield from _stitched(job, stitch, stats, files)
+    stats, sample = InferenceStats(job.config, job.mode), InferenceSample(job)
+    yield from _stitched(job, stitch, stats, sample, files)
     factors = None
     if job.varpro is not None:
         factors = job.varpro.solve()
@@ -123,6 +128,8 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     described = stats.finish(canvas)
     if described is not None:
         yield described
+    for finding in sample.findings(canvas):
+        yield DiagnosisFound(finding)
     if job.config.refine:
         canvas = yield from _refined(job, canvas, truth, files, factors)
         metrics = _compared(canvas, truth)
@@ -161,7 +168,7 @@ def _compared(canvas: Canvas, truth: Any) -> ReconstructionMetrics | None:
 
 
 def _stitched(
-    job: InferenceJob, stitch: Stitch, stats: InferenceStats, files: InferenceFiles
+    job: InferenceJob, stitch: Stitch, stats: InferenceStats, sample: InferenceSample, files: InferenceFiles
 ) -> Generator[EngineEvent, None, None]:
     """Compute and stitch all patches, telling what there is so far as often as is due."""
     previews = InferencePreview(job)
@@ -173,6 +180,7 @@ def _stitched(
         stitch.add(patches, predicted.positions.reshape(-1, 2))
         files.take(predicted)
         previews.take(predicted)
+        sample.take(predicted)
         n_done += len(patches)
         described = stats.take(predicted)
         if described is not None:

@@ -11,7 +11,12 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_engine.documents import Bundle, Dataset, Diagnosis
+from ptycho_engine.diagnostics.diagnoses import diagnose
+from ptycho_engine.diagnostics.diagnoses.scan_evidence import CountEvidence
+from ptycho_engine.documents import Dataset, Diagnosis
+from ptycho_engine.errors import DatasetError
+from ptycho_engine.events import DiagnosisFound
+from ptycho_engine.examination import examine_bundle, examine_dataset, findings
 from ptycho_engine.ordinary_file import require_readable
 from ptycho_engine.runs.event_record import bundle_summary, canvas_summary, dataset_summary
 from ptycho_engine.zip_directory import open_zip
@@ -64,23 +69,6 @@ def inspect_file(path: str | Path, *, layers: bool = False, frames: bool = False
     return _dataset(file, frames)
 
 
-def fallback_scale(bundle: Bundle) -> Diagnosis | None:
-    """Return the finding that an intensity scale was computed from the number of photons, not learned."""
-    scale, half = bundle.intensity_scale, bundle.model.n / 2
-    photons = bundle.n_photons if bundle.n_photons is not None else (scale * half) ** 2
-    formula = math.sqrt(photons) / half
-    if not (math.isclose(scale, formula, rel_tol=1e-4) or scale == 1.0):
-        return None
-    why = "it is 1" if scale == 1.0 else f"it equals sqrt(n_photons)/(N/2) = sqrt({photons:g})/{half:g}"
-    return Diagnosis(
-        id="scale-is-fallback",
-        severity="info",
-        message=f"The intensity scale {scale:.7g} was not learned: {why}.",
-        hint="It turns network amplitude into photons; never multiply the input of the network by it.",
-        values={"intensity_scale": scale, "formula": formula, "n_photons": photons},
-    )
-
-
 def _dataset(file: Path, frames: bool) -> Inspection:
     from ptycho_engine.formats import read_dataset
 
@@ -96,7 +84,37 @@ def _dataset(file: Path, frames: bool) -> Inspection:
     }
     if frames:
         summary["frames"] = _describe_frames(dataset)
-    return Inspection("dataset", summary, _notes(dataset.notes))
+    return Inspection("dataset", summary, (*_examined(dataset), *_notes(dataset.notes)))
+
+
+def _examined(dataset: Dataset) -> list[Diagnosis]:
+    """Return what is wrong with a scan; patterns that cannot be read are a finding as well."""
+    found: list[Diagnosis] = []
+    try:
+        for event in examine_dataset(dataset):
+            if isinstance(event, DiagnosisFound):
+                found.append(event.diagnosis)
+    except DatasetError as error:
+        message = f"The patterns cannot be read: {error.message.rstrip('.')}."
+        found.append(Diagnosis("unusable-patterns", "error", message, error.hint, place="dataset"))
+    return found
+
+
+def uneven_counts(file: Path) -> Diagnosis | None:
+    """Return the finding that a scan which is refused has not one position for each pattern; else ``None``."""
+    from ptycho_engine.formats.npz import array_table
+    from ptycho_engine.formats.zip_members import read_archive
+
+    try:
+        shapes = {array.role: array.shape for array in array_table(read_archive(file)) if array.shape}
+    except DatasetError:
+        return None
+    if not {"x", "y", "diffraction"} <= set(shapes) or len(shapes["diffraction"]) < 3:
+        return None
+    stack = shapes["diffraction"]
+    n_patterns = stack[0] if stack[1] == stack[2] else stack[2]
+    counts = CountEvidence(math.prod(shapes["y"]), math.prod(shapes["x"]), n_patterns)
+    return next(iter(diagnose(counts)), None)
 
 
 def _describe_frames(dataset: Dataset) -> dict[str, float | int]:
@@ -134,8 +152,7 @@ def _bundle(file: Path, layers: bool) -> Inspection:
     }
     if layers:
         summary["layers"] = describe_layers(bundle.state)
-    fallback = fallback_scale(bundle)
-    return Inspection("bundle", summary, (*(() if fallback is None else (fallback,)), *_notes(bundle.notes)))
+    return Inspection("bundle", summary, (*findings(examine_bundle(bundle)), *_notes(bundle.notes)))
 
 
 def describe_layers(state: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from ptycho_engine.diagnostics.diagnoses import DIAGNOSES, diagnose
+from ptycho_engine.diagnostics.diagnoses import diagnose, is_collapse
 from ptycho_engine.diagnostics.diagnoses.evidence import TrainingEvidence
 from ptycho_engine.diagnostics.readings import Reading
 from ptycho_engine.documents import Diagnosis
@@ -65,4 +65,4 @@ def look(job: TrainingJob, reading: Reading) -> list[EngineEvent]:
 
 def collapses(found: Iterable[Diagnosis]) -> list[Diagnosis]:
     """Return the findings that only another start can mend."""
-    return [one for one in found if one.severity == "error" and DIAGNOSES.get(one.id).collapse]
+    return [one for one in found if one.severity == "error" and is_collapse(one.id)]

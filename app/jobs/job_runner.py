@@ -16,9 +16,11 @@ from app.state.requests import TrainRequest
 from app.state.session import Session
 
 Verb = Callable[[], Iterator[JobEvent]]
-Slot = Literal["compute", "files", "frame", "summary", "groups"]
-"""In each place runs at most one job; the latter three only read what is looked at, and are no jobs to the person."""
-READINGS: tuple[Slot, ...] = ("frame", "summary", "groups")
+Slot = Literal["compute", "files", "frame", "summary", "groups", "examine"]
+"""In each place runs at most one job; the latter four only read what is looked at, and are no jobs to the person."""
+READINGS: tuple[Slot, ...] = ("frame", "summary", "groups", "examine")
+IN_LINE: tuple[Slot, ...] = ("files", "examine")
+"""Where every task waits for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class JobRunner(QObject):
     def start(self, task: Task) -> bool:
         """Start a job, or let it wait for its turn; return whether it was accepted.
 
-        A second computing job is refused; files wait in line; of the readings only the last one asked for waits.
+        A second computing job is refused; files and examinations wait in line; of the other readings only the last one
+        asked for waits.
         """
         if task.slot not in self._threads:
             self._begin(task)
@@ -81,7 +84,7 @@ class JobRunner(QObject):
         if task.slot == "compute":
             return False
         waiting = self._waiting[task.slot]
-        if task.slot != "files":
+        if task.slot not in IN_LINE:
             waiting.clear()
             if task.slot != "frame":
                 self._threads[task.slot].cancel()

@@ -18,6 +18,7 @@ from app.errors import Failure, describe
 from app.jobs.mailbox import Mailbox
 from app.state.app_events import RunOpened
 from app.state.app_state import JobOutcome
+from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
 
@@ -28,7 +29,7 @@ EVENTS_PER_DELIVERY = 500
 SWITCH_INTERVAL_S = 0.1e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
-JobEvent: TypeAlias = EngineEvent | RunOpened | FrameRead | ScanSummarised | GroupsFound
+JobEvent: TypeAlias = EngineEvent | RunOpened | FrameRead | ScanSummarised | GroupsFound | DocumentExamined
 Verb = Callable[[], Iterator[JobEvent]]
 
 

@@ -6,12 +6,15 @@ gridsize, neighbor_count)``; the controller runs these in a job thread of their 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.documents import Dataset
+from ptycho_engine.events import DiagnosisFound, Progressed
 
 BLOCK_BYTES = 8 * 2**20
 """About as much is read at once: some milliseconds between two chances to stop."""
@@ -44,6 +47,18 @@ def summarise_scan(dataset_id: str, dataset: Dataset) -> Iterator[ScanSummarised
             frozen_array(maximum),
             frozen_array(totals),
         )
+
+
+def examine(key: str, examination: Iterator[DiagnosisFound | Progressed]) -> Iterator[DocumentExamined]:
+    """Yield what an examination of the engine finds, as far as it has come; the last is of all."""
+    state = DocumentExamined(key, ())
+    for event in examination:
+        if isinstance(event, DiagnosisFound):
+            state = replace(state, found=(*state.found, event.diagnosis))
+        else:
+            state = replace(state, n_done=event.n_done, n_total=event.n_total)
+        yield state
+    yield replace(state, done=True)
 
 
 def find_groups(dataset_id: str, dataset: Dataset, gridsize: int, neighbor_count: int) -> Iterator[GroupsFound]:

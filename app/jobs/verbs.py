@@ -13,7 +13,15 @@ from app.jobs.run_opener import open_run, run_folder_of
 from app.state.app_events import RunOpened
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
-from ptycho_engine.events import BundleLoaded, BundleSaved, DatasetOpened, EngineEvent, FileWritten
+from ptycho_engine.events import (
+    BundleLoaded,
+    BundleSaved,
+    DatasetOpened,
+    DiagnosisFound,
+    EngineEvent,
+    FileWritten,
+    Progressed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,16 @@ class EngineVerbs:
             from ptycho_engine.formats import read_dataset
 
             yield DatasetOpened(read_dataset(path))
+
+    def examine(
+        self, document: Dataset | Bundle, bundle: Bundle | None = None
+    ) -> Iterator[DiagnosisFound | Progressed]:
+        """Tell what is wrong with a document, or why a scan and a bundle do not go together."""
+        from ptycho_engine.examination import examine_bundle, examine_dataset, examine_pair
+
+        if isinstance(document, Bundle):
+            return examine_bundle(document)
+        return examine_dataset(document) if bundle is None else examine_pair(document, bundle)
 
     def train(
         self,

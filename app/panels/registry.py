@@ -3,6 +3,7 @@
 from app.panels.bundle import BundlePanel
 from app.panels.canvas import CanvasPanel
 from app.panels.dataset import DatasetPanel
+from app.panels.diagnoses import DiagnosesPanel
 from app.panels.explorer import ExplorerPanel
 from app.panels.log import LogPanel
 from app.panels.loss import LossPanel
@@ -20,5 +21,6 @@ PANELS: tuple[PanelSpec, ...] = (
     PanelSpec("bundle", "Bundle", BundlePanel, "center", "Alt+6", BundlePanel.help_text),
     PanelSpec("canvas", "Canvas", CanvasPanel, "right", "Alt+7", CanvasPanel.help_text),
     PanelSpec("loss", "Loss", LossPanel, "bottom", "Alt+8", LossPanel.help_text),
+    PanelSpec("diagnoses", "Diagnoses", DiagnosesPanel, "bottom", "Alt+0", DiagnosesPanel.help_text),
     PanelSpec("log", "Log", LogPanel, "bottom", "Alt+9", LogPanel.help_text),
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
+from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
@@ -93,6 +94,15 @@ class NoticeClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class DiagnosisDismissed:
+    """The person has put a finding away, for as long as the document stays open."""
+
+    key: str
+    """Of the document, ``"job"`` for the job."""
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Logged:
     """A line for the log from the window itself."""
 
@@ -111,6 +121,8 @@ AppEvent: TypeAlias = (
     | NoticeRaised
     | NoticeClosed
     | Logged
+    | DocumentExamined
+    | DiagnosisDismissed
     | FrameRead
     | GroupsFound
     | ScanSummarised

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from app.state.growing import GrowingTable
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
@@ -120,6 +120,41 @@ class CanvasRefinement:
     misfits: tuple[engine.MisfitMeasured, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A finding with what it is about."""
+
+    key: str
+    """Of the document or pair, ``"job"`` for the job."""
+    about: str
+    """In words."""
+    finding: Diagnosis
+
+
+class Examination(Protocol):
+    """What was found of a document so far."""
+
+    @property
+    def found(self) -> tuple[Diagnosis, ...]:
+        """The findings."""
+        ...
+
+    @property
+    def n_done(self) -> int:
+        """Patterns that were looked at."""
+        ...
+
+    @property
+    def n_total(self) -> int:
+        """Patterns to look at."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether it is at its end."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class AppState:
     """Everything that panels show."""
@@ -169,6 +204,11 @@ class AppState:
     losses: Losses = field(default_factory=Losses)
     stats: tuple[engine.StatsMeasured, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    """Of the computing job, running or last."""
+    examinations: Mapping[str, Examination] = field(default_factory=_nothing)
+    """What was found of each open document, and of the scan and the bundle that are to go together."""
+    dismissed: frozenset[tuple[str, str]] = frozenset()
+    """Findings that the person has put away: key of the document and id."""
     log: tuple[LogEntry, ...] = ()
     notices: tuple[Notice, ...] = ()
     selected_frame: int | None = None

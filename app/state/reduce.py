@@ -7,6 +7,7 @@ from typing import assert_never
 from app.state.app_events import (
     AppEvent,
     AssumptionMade,
+    DiagnosisDismissed,
     DocumentChosen,
     DocumentClosed,
     FrameSelected,
@@ -28,6 +29,7 @@ from app.state.canvas_changes import (
     without_canvas,
 )
 from app.state.entries import with_entry, without_entry
+from app.state.examinations import DocumentExamined, examined, forgotten
 from app.state.readings import FrameRead, GroupsFound, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
@@ -74,10 +76,10 @@ def reduce(
         case engine.DiagnosisFound():
             return _diagnosed(state, event.diagnosis, time_s)
         case _:
-            return _reduce_app(state, event)
+            return _reduce_app(state, event, time_s)
 
 
-def _reduce_app(state: AppState, event: AppEvent) -> AppState:
+def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
     match event:
         case JobBegan():
             return _begin(state, event)
@@ -103,6 +105,10 @@ def _reduce_app(state: AppState, event: AppEvent) -> AppState:
             return replace(state, notices=tuple(notice for notice in state.notices if notice.key != event.key))
         case Logged():
             return _logged(state, event.entry)
+        case DocumentExamined():
+            return _bounded(examined(state, event, time_s))
+        case DiagnosisDismissed():
+            return replace(state, dismissed=state.dismissed | {(event.key, event.id)})
         case FrameRead():
             return replace(state, frame=event) if event.dataset_id in state.datasets else state
         case GroupsFound():
@@ -119,7 +125,8 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
     job = event.job
     if event.lane == "files":
         return replace(state, file_job=job)
-    state = replace(state, job=job, diagnoses=())
+    dismissed = frozenset(one for one in state.dismissed if one[0] != "job")
+    state = replace(state, job=job, diagnoses=(), dismissed=dismissed)
     key = run_id(job.run_folder)
     if event.request is not None and key is not None:
         state = replace(state, requests=with_entry(state.requests, key, event.request))
@@ -241,13 +248,14 @@ def _with_result(state: AppState, event: _Result) -> AppState:
         case engine.DatasetOpened():
             key = document_id("dataset", event.dataset.name, event.dataset.path)
             state = replace(
-                state,
+                forgotten(state, key),
                 datasets=with_entry(state.datasets, key, event.dataset),
                 summaries=without_entry(state.summaries, key),
             )
             return _choose(state, key)
         case engine.BundleLoaded():
             key = document_id("bundle", event.bundle.name, event.bundle.path)
+            state = forgotten(state, key)
             return replace(state, bundles=with_entry(state.bundles, key, event.bundle), bundle_id=key)
         case engine.TrainingCompleted():
             name = state.job.id if state.job is not None else event.bundle.name
@@ -287,6 +295,7 @@ def _assume(state: AppState, event: AssumptionMade) -> AppState:
 
 def _close(state: AppState, key: str) -> AppState:
     """Take a document away; where it was the current one, the newest of the others takes its place."""
+    state = forgotten(state, key)
     if key in state.datasets:
         datasets = without_entry(state.datasets, key)
         state = replace(state, summaries=without_entry(state.summaries, key))
@@ -344,6 +353,12 @@ def _diagnosed(state: AppState, found: Diagnosis, time_s: float) -> AppState:
 
 def _logged(state: AppState, entry: LogEntry) -> AppState:
     return replace(state, log=(*state.log, entry)[-LOG_LIMIT:])
+
+
+def _bounded(state: AppState) -> AppState:
+    if len(state.log) <= LOG_LIMIT and len(state.notices) <= NOTICE_LIMIT:
+        return state
+    return replace(state, log=state.log[-LOG_LIMIT:], notices=state.notices[-NOTICE_LIMIT:])
 
 
 def _newest(mapping: Mapping[str, object]) -> str | None:

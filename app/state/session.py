@@ -28,7 +28,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "canvas_changed": ("canvas", "metrics", "canvas_done", "canvas_total", "canvas_dataset_id", "refinement"),
     "losses_changed": ("losses",),
     "stats_changed": ("stats",),
-    "diagnoses_changed": ("diagnoses",),
+    "diagnoses_changed": ("diagnoses", "examinations", "dismissed"),
     "log_changed": ("log",),
     "selection_changed": ("selected_frame", "dataset_id"),
     "frames_changed": ("frame", "groups", "summaries"),

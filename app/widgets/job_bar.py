@@ -1,7 +1,7 @@
 """The status bar's contents: device, what lies under the pointer, the running job with its time left and Cancel."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QToolButton, QWidget
 
 from app.widgets.elided_label import ElidedLabel
 
@@ -10,6 +10,8 @@ QProgressBar { border: 1px solid palette(mid); border-radius: 2px; background: p
 QProgressBar::chunk { background: palette(highlight); }
 """
 """The style's own bar glitters: it is painted sixty times a second as long as a job runs."""
+
+ALARM, WARNING = "#d9534f", "#c98a1b"
 
 
 class JobBar(QWidget):
@@ -25,6 +27,10 @@ class JobBar(QWidget):
         self.readout.setAccessibleName("Value under the pointer")
         self._value = ""
         self._tip = ""
+        self.findings = QToolButton(self)
+        self.findings.setAutoRaise(True)
+        self.findings.setAccessibleName("Findings")
+        self.findings.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.title = QLabel(self)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
         self.title.setMaximumWidth(340)
@@ -42,12 +48,23 @@ class JobBar(QWidget):
         layout.setContentsMargins(6, 1, 6, 1)
         layout.setSpacing(10)
         layout.addWidget(self.device)
+        layout.addWidget(self.findings)
         layout.addWidget(self.readout, 1)
         for widget in (self.title, self.progress, self.left, self.cancel):
             layout.addWidget(widget)
         # As high without the button as with it: the window above must not jump when a job begins.
         self.setMinimumHeight(layout.sizeHint().height())
         self.show_idle("")
+        self.show_findings(0, 0, 0)
+
+    def show_findings(self, errors: int, warnings: int, remarks: int) -> None:
+        """Show how many diagnoses are open, the worse ones by their number; nothing where there is none."""
+        serious = errors + warnings
+        words = f"{serious} diagnos{'is' if serious == 1 else 'es'}" if serious else f"{remarks} remarks"
+        self.findings.setText("1 remark" if words == "1 remarks" else words)
+        self.findings.setToolTip(f"{errors} errors, {warnings} warnings, {remarks} remarks: show the diagnoses (Alt+0)")
+        self.findings.setStyleSheet(f"color: {ALARM if errors else WARNING}; font-weight: bold" if serious else "")
+        self.findings.setVisible(bool(serious or remarks))
 
     def show_value(self, text: str) -> None:
         """Show the value under the pointer."""

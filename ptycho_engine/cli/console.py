@@ -4,11 +4,13 @@ import math
 import os
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 from ptycho_engine.artefacts.strict_json import json_text
-from ptycho_engine.documents import FitFigures, ReconstructionMetrics
+from ptycho_engine.documents import Diagnosis, FitFigures, ReconstructionMetrics
 from ptycho_engine.errors import EngineError, OutputError
 from ptycho_engine.events import (
     DiagnosisFound,
@@ -85,12 +87,19 @@ class Console:
             print(_printable(text), flush=True)
         self._write_log("info", text)
 
-    def error(self, error: EngineError) -> None:
-        """Print an error as one line on stderr, and as JSON where that is asked for."""
+    def error(self, error: EngineError, diagnoses: Sequence[Diagnosis] = ()) -> None:
+        """Print an error as one line on stderr, and as JSON where that is asked for, with the diagnoses it comes to."""
         self._close_bar()
         line = _printable(" ".join(str(error).split()))
         if self.json:
-            values = {"event": "error", "file": error.file, "message": error.message, "hint": error.hint}
+            values: dict[str, Any] = {
+                "event": "error",
+                "file": error.file,
+                "message": error.message,
+                "hint": error.hint,
+            }
+            if diagnoses:
+                values["diagnoses"] = [asdict(diagnosis) for diagnosis in diagnoses]
             _print_json(values)
         print(line, file=sys.stderr, flush=True)
         self._write_log("error", line)

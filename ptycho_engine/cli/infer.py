@@ -11,8 +11,10 @@ from ptycho_engine.cli.console import Console, metrics_text, misfit_text
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.options import add_config_options, config_from
 from ptycho_engine.config import InferConfig
+from ptycho_engine.documents import Diagnosis
 from ptycho_engine.errors import InputError
-from ptycho_engine.events import InferenceCompleted, MisfitMeasured, RefinementBegan
+from ptycho_engine.events import DiagnosisFound, InferenceCompleted, MisfitMeasured, RefinementBegan
+from ptycho_engine.examination import examine_bundle, examine_dataset, findings
 from ptycho_engine.formats import read_dataset
 from ptycho_engine.runs.event_record import canvas_summary
 
@@ -63,6 +65,10 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
             console.message("info", f"{name}: {note}")
     truth = _truth(arguments.ground_truth)
     interrupt.check()
+    diagnoses = [*findings(examine_bundle(bundle)), *findings(examine_dataset(dataset, bundle.model.gridsize))]
+    for finding in diagnoses:
+        console.event(DiagnosisFound(finding))
+    interrupt.check()
     from ptycho_engine.inference import infer
 
     completed, began = None, None
@@ -83,8 +89,10 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
             began = event
         elif isinstance(event, MisfitMeasured):
             misfits.append(event)
+        elif isinstance(event, DiagnosisFound):
+            diagnoses.append(event.diagnosis)
     assert completed is not None  # an inference ends with its result or with an exception
-    _tell(completed, began, misfits, console)
+    _tell(completed, began, misfits, diagnoses, console)
     return 0
 
 
@@ -110,7 +118,11 @@ def _truth(word: str) -> "GroundTruth":
 
 
 def _tell(
-    completed: InferenceCompleted, began: RefinementBegan | None, misfits: list[MisfitMeasured], console: Console
+    completed: InferenceCompleted,
+    began: RefinementBegan | None,
+    misfits: list[MisfitMeasured],
+    diagnoses: list[Diagnosis],
+    console: Console,
 ) -> None:
     values = {
         "event": "result",
@@ -118,6 +130,7 @@ def _tell(
         "run_folder": completed.run_folder,
         "canvas": canvas_summary(completed.canvas),
         "metrics": None if completed.metrics is None else asdict(completed.metrics),
+        "diagnoses": [asdict(diagnosis) for diagnosis in diagnoses],
         "seconds": completed.seconds,
         "patches_per_s": completed.patches_per_s,
         "refinement": None

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ptycho_engine.artefacts.strict_json import plain
@@ -9,8 +10,9 @@ from ptycho_engine.cli.console import Console
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.safety_text import tell_safety
 from ptycho_engine.cli.value_text import value_text
-from ptycho_engine.errors import EngineError
-from ptycho_engine.inspection import Inspection, inspect_file
+from ptycho_engine.documents import Diagnosis
+from ptycho_engine.errors import DatasetError, EngineError
+from ptycho_engine.inspection import Inspection, inspect_file, uneven_counts
 
 EXAMPLE = "inspect scan.npz run/wts.h5.zip run --layers"
 BAD_INPUT = 3
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
         try:
             found = inspect_file(file, layers=arguments.layers, frames=arguments.frames)
         except EngineError as error:
-            console.error(error)
+            console.error(error, _uneven(file, error))
             n_bad += 1
             if arguments.safety:
                 tell_safety(file, console)
@@ -59,6 +61,14 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
     if console.json:
         console.record({"event": "result", "verb": "inspect", "n_files": len(arguments.files), "n_bad": n_bad})
     return BAD_INPUT if n_bad else 0
+
+
+def _uneven(file: str, error: EngineError) -> list[Diagnosis]:
+    """Return the diagnosis of a scan that is refused because positions and patterns are not equally many."""
+    if not isinstance(error, DatasetError) or not (" positions" in error.message or " ycoords" in error.message):
+        return []
+    finding = uneven_counts(Path(file))
+    return [] if finding is None else [finding]
 
 
 def _text(file: str, found: Inspection) -> str:

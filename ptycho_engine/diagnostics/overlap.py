@@ -47,12 +47,24 @@ def overlap_consistency(
     shifts = positions[chosen[:, 0]] - positions[chosen[:, 1]]
     distances = np.linalg.norm(positions[chosen[:, 0], None] - positions[None], axis=2)
     strangers = np.stack([chosen[:, 0], distances.argmax(axis=1)], axis=1)
-    near, far = (_correlation(patches, one, shifts, light) for one in (chosen, strangers))
+    near, far = (agreement_at(patches, one, shifts, light) for one in (chosen, strangers))
     return (near - far) / (1.0 - far) if far < 1.0 - _NEGLIGIBLE else float("nan")
 
 
-def _correlation(patches: ComplexArray, pairs: IndexArray, shifts: PositionArray, light: FloatArray) -> float:
-    """Return c of :func:`overlap_consistency`, the second of each pair placed at minus its shift [px] on the first."""
+def agreement_at(patches: ComplexArray, pairs: IndexArray, shifts: PositionArray, light: FloatArray) -> float:
+    """Return c of :func:`overlap_consistency`, the second of each pair placed at minus its shift on the first.
+
+    Parameters
+    ----------
+    patches
+        (k, N, N) complex.
+    pairs
+        (m, 2) which patches to compare.
+    shifts
+        (m, 2) [px] position of the first minus that of the second, ``(y, x)``, under the placement to be judged.
+    light
+        (N, N) intensity of the probe, on any scale.
+    """
     n = patches.shape[-1]
     inner, of_first, of_second, scale = 0.0, 0.0, 0.0, 0.0
     for (one, other), shift in zip(pairs.tolist(), shifts, strict=True):

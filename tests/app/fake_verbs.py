@@ -10,9 +10,9 @@ from app.state.app_events import RunOpened
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.config import InferConfig, TrainConfig
-from ptycho_engine.documents import Bundle, Canvas, Dataset, LossHistory
+from ptycho_engine.documents import Bundle, Canvas, Dataset, Diagnosis, LossHistory
 from ptycho_engine.errors import BundleError
-from ptycho_engine.events import EngineEvent
+from ptycho_engine.events import DiagnosisFound, EngineEvent, Progressed
 from tests.app.samples import (
     canvas_updated,
     epoch_done,
@@ -39,6 +39,8 @@ class FakeVerbs(EngineVerbs):
         self.go_on = threading.Event()
         self.calls: list[tuple[str, Any]] = []
         self.saved_at_stop = False
+        self.examined: list[str] = []
+        self.findings: dict[str, tuple[Diagnosis, ...]] = {}
 
     def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
         self.calls.append(("open", path))
@@ -48,6 +50,15 @@ class FakeVerbs(EngineVerbs):
             yield events.BundleLoaded(make_bundle(path.name.split(".")[0]))
         else:
             yield events.DatasetOpened(make_dataset(path.stem))
+
+    def examine(
+        self, document: Dataset | Bundle, bundle: Bundle | None = None
+    ) -> Iterator[DiagnosisFound | Progressed]:
+        """Find what a test has prepared for a document of this name."""
+        self.examined.append(document.name if bundle is None else f"{document.name} + {bundle.name}")
+        yield events.Progressed(1, 2, "patterns")
+        for finding in self.findings.get(document.name if bundle is None else "pair", ()):
+            yield events.DiagnosisFound(finding)
 
     def train(
         self,
