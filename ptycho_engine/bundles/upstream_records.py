@@ -81,6 +81,26 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
     }
     if model.forward_model in SCALE_CONTRACTS:
         data |= zip(("scale_contract_version", "measurement_domain"), SCALE_CONTRACTS[model.forward_model], strict=True)
+    training = shared | {
+        "epochs": params["nepochs"],
+        "output_dir": params["output_prefix"],
+        "train_data_file": params["train_data_file_path"],
+    }
+    if bundle.training.get("learning_rate") is not None:
+        training["learning_rate"] = float(bundle.training["learning_rate"])
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "data_config": _table(DATA_CONFIG, brought, "data_config", data),
+        "model_config": _table(MODEL_CONFIG, brought, "model_config", _network(bundle, params)),
+        "training_config": _table(TRAINING_CONFIG, brought, "training_config", training),
+        "inference_config": _table(INFERENCE_CONFIG, brought, "inference_config", {}),
+        "ci_statistics": _statistics(bundle, brought),
+    }
+
+
+def _network(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the complete record says of the network and of what it predicts."""
+    model = bundle.model
     network: dict[str, Any] = {
         "mode": "Supervised" if model.supervised else "Unsupervised",
         "architecture": model.architecture,
@@ -112,21 +132,7 @@ def metadata_of(bundle: Bundle, params: Mapping[str, Any]) -> dict[str, Any]:
         network |= generator_records(model) | {"cnn_output_mode": MODEL_CONFIG["cnn_output_mode"]}
     if model.forward_model == "counts":
         network |= {"rect_s1s2_trainable": True, "rect_s1s2_init": "data", "amplitude_physics_gain": 1.0}
-    training = shared | {
-        "epochs": params["nepochs"],
-        "output_dir": params["output_prefix"],
-        "train_data_file": params["train_data_file_path"],
-    }
-    if bundle.training.get("learning_rate") is not None:
-        training["learning_rate"] = float(bundle.training["learning_rate"])
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "data_config": _table(DATA_CONFIG, brought, "data_config", data),
-        "model_config": _table(MODEL_CONFIG, brought, "model_config", network),
-        "training_config": _table(TRAINING_CONFIG, brought, "training_config", training),
-        "inference_config": _table(INFERENCE_CONFIG, brought, "inference_config", {}),
-        "ci_statistics": _statistics(bundle, brought),
-    }
+    return network
 
 
 def _statistics(bundle: Bundle, brought: Mapping[str, Any]) -> Any:
