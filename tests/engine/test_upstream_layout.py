@@ -119,7 +119,9 @@ def test_any_number_of_border_features_survives_upstreams_rounding(scale: int) -
 def test_names_order_and_kinds_are_those_of_a_reference_bundle(
     golden_dir: Path, tmp_path: Path, recipe: str, gridsize: int
 ) -> None:
-    plan = plan_training(TrainConfig(gridsize=gridsize, recipe=recipe), 64, np.ones((1, 64, 64), np.complex64))
+    # As many filters as the reference has.
+    config = TrainConfig(gridsize=gridsize, recipe=recipe, n_filters_scale=2)
+    plan = plan_training(config, 64, np.ones((1, 64, 64), np.complex64))
     own = members(saved(tmp_path, plan.model, learning_rate=plan.learning_rate))
     reference = members(golden_dir / f"gs{gridsize}" / "wts.h5.zip")
     assert list(own) == [*reference, "ptychoscope.json"]
