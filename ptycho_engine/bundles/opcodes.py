@@ -48,7 +48,11 @@ class Reader:
 
     def number(self, layout: struct.Struct) -> Any:
         """Return one number of the given layout."""
-        return layout.unpack(self.take(layout.size))[0]
+        start = self.position
+        if start + layout.size > len(self.data):
+            raise Malformed("the file is cut off")
+        self.position = start + layout.size
+        return layout.unpack_from(self.data, start)[0]
 
 
 Read: TypeAlias = Callable[[Reader], Any]

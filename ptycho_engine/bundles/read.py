@@ -164,7 +164,7 @@ def _state(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict[
         member = f"{model}/{WEIGHTS}"
         if member not in archive.names:
             raise BundleError(f"the bundle has no member {shown(member)}", _ASK)
-        content = read_torch_file(archive.read_hashed(member), member=member, notes=notes)
+        content = read_torch_file(archive.read_hashed(member), member=member, notes=notes, checked=True)
         if not isinstance(content, dict) or not any(isinstance(value, np.ndarray) for value in content.values()):
             continue
         if not state:
@@ -222,7 +222,7 @@ def _params(archive: Archive, models: tuple[str, ...], notes: list[str]) -> dict
 def _metadata(archive: Archive, notes: list[str]) -> dict[str, dict[str, Any]]:
     if METADATA not in archive.names:
         return {}
-    content = read_torch_file(archive.read_hashed(METADATA, _SMALL), member=METADATA, notes=notes)
+    content = read_torch_file(archive.read_hashed(METADATA, _SMALL), member=METADATA, notes=notes, checked=True)
     if not isinstance(content, dict):
         raise BundleError(f"{METADATA} is not a table", _ASK)
     return {key: value for key, value in content.items() if isinstance(value, dict)}

@@ -65,7 +65,7 @@ class _Tensor:
     stride: tuple[object, ...]
 
 
-def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None) -> object:
+def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None, checked: bool = False) -> object:
     """Return what ``torch.save`` stored: plain data with tensors as read-only numpy arrays.
 
     Parameters
@@ -76,6 +76,8 @@ def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None)
         What it is called in messages.
     notes
         Receives what was odd but harmless, one sentence each.
+    checked
+        Whether ``data`` is what the checksum of an archive around it says: a second check takes as long again.
 
     Raises
     ------
@@ -86,7 +88,7 @@ def read_torch_file(data: bytes, *, member: str, notes: list[str] | None = None)
         raise BundleError(
             f"{member} is not in the zip format of torch.save", "Save it again with a torch of version 1.6 or later."
         )
-    return read_torch_archive(nested_archive(data, member), member=member, notes=notes)
+    return read_torch_archive(nested_archive(data, member, checked=checked), member=member, notes=notes)
 
 
 def read_torch_archive(

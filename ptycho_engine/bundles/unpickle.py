@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ptycho_engine.bundles.opcodes import OPCODES, REFUSED_OPCODES, Reader
+from ptycho_engine.bundles.opcodes import OPCODES, REFUSED_OPCODES, Read, Reader
 from ptycho_engine.bundles.plain_objects import (
     PLAIN_OBJECTS,
     Known,
@@ -86,7 +86,7 @@ class Machine:
         self.memo: dict[int, Any] = {}
         self.offset = 0
         self.strangers: list[Stranger] = []
-        self._handlers: dict[str, Callable[[Any], None]] = {}
+        self._ways: dict[bytes, tuple[Read, Callable[[Any], None]]] = {}
 
     def run(self) -> object:
         """Return the plain data that the pickle describes."""
@@ -103,31 +103,35 @@ class Machine:
 
     def execute(self) -> object:
         """Follow all instructions and return what the last leaves, not yet checked for being plain."""
-        n_done, most = 0, self.limits.opcodes
         reader, step = self.reader, self.step
+        data = reader.data
+        n_done, most = 0, self.limits.opcodes
         while True:
             n_done += 1
             if n_done > most:
                 self.fail(f"has more than {most} instructions")
-            self.offset = reader.position
-            code = reader.take(1)
+            self.offset = place = reader.position
+            code = data[place : place + 1]
+            if not code:
+                raise Malformed("the file is cut off")
+            reader.position = place + 1
             if code == b".":
                 return self.pop()
             step(code)
 
     def step(self, code: bytes) -> None:
         """Follow one instruction, whose opcode was just read."""
-        if code in REFUSED_OPCODES:
+        way = self._ways.get(code)
+        if way is not None:
+            way[1](way[0](self.reader))
+        elif code in REFUSED_OPCODES:
             self.refuse_opcode(code)
-            return
-        name, read = OPCODES[code]
-        argument = read(self.reader)
-        if name == "push":
-            self.stack.append(argument)
-            return
-        if name not in self._handlers:
-            self._handlers[name] = getattr(self, f"_do_{name}")
-        self._handlers[name](argument)
+        else:
+            name, read = OPCODES[code]
+            # The stack is one list from first to last.
+            follow = self.stack.append if name == "push" else getattr(self, f"_do_{name}")
+            self._ways[code] = read, follow
+            follow(read(self.reader))
 
     def fail(self, problem: str) -> NoReturn:
         """Raise the error of a pickle that cannot be read."""
