@@ -22,7 +22,10 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
     return {
         "frame_asked": controller.select_frame,
         "frame_data_asked": controller.read_frame,
-        "summary_asked": controller.summarise,
+        "summary_asked": controller.scan_reader.summarise,
+        "whole_scan_asked": controller.scan_reader.summarise_whole,
+        "region_asked": controller.scan_reader.sum_region,
+        "stop_reading_asked": controller.scan_reader.stop,
         "groups_asked": controller.find_groups,
         "export_asked": controller.export,
         "dismiss_asked": controller.dismiss,

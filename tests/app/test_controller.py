@@ -201,7 +201,7 @@ def test_frames_are_read_beside_everything_else(bench: Bench) -> None:
     bench.settle()
     key = bench.state.dataset_id
     assert key is not None
-    bench.controller.summarise(key)
+    bench.controller.scan_reader.summarise(key)
     for index in range(6):
         bench.controller.read_frame(key, index)
     bench.controller.read_frame(key, 99)
