@@ -13,7 +13,7 @@ from app.display.exports import Export
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
-from app.jobs.reader import examine, find_groups, read_frame
+from app.jobs.reader import examine, find_groups
 from app.jobs.verbs import CanvasExport, EngineVerbs
 from app.scan_reader import ScanReader
 from app.state.app_events import (
@@ -89,15 +89,6 @@ class Controller(QObject):
     def select_frame(self, index: int | None) -> None:
         """Mark a frame of the current dataset in all panels."""
         self._session.apply(FrameSelected(index))
-
-    def read_frame(self, dataset_id: str, index: int) -> None:
-        """Read one pattern to be looked at."""
-        dataset = self._session.state.datasets.get(dataset_id)
-        if dataset is None or not 0 <= index < dataset.n_scan:
-            return
-        job = JobState(self.runner.new_id("frame"), "frame", f"Reading frame {index}")
-        verb = partial(read_frame, dataset_id, dataset, index)
-        self.runner.start(Task(job, verb, "frame", notice_key=f"read:{dataset_id}"))
 
     def find_groups(self, dataset_id: str, gridsize: int, neighbor_count: int) -> None:
         """Find the groups that an inference with these settings makes."""

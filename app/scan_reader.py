@@ -1,15 +1,17 @@
-"""Has all patterns of a scan read, or a sample of them: for their figures, and for the light in a rectangle."""
+"""Has patterns read: one to be looked at, all or a sample for their figures, and for the light in a rectangle."""
 
 from functools import partial
 
+import numpy as np
 from PySide6.QtCore import QObject
 
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
-from app.jobs.reader import sum_scan_region, summarise_scan
+from app.jobs.reader import read_frame, sum_scan_region, summarise_scan
 from app.state.app_state import JobState
-from app.state.readings import ReadingKind, ScanReading
+from app.state.readings import FrameRead, ReadingKind, ScanReading
 from app.state.session import Session
+from ptycho_engine.arrays import frozen_array
 from ptycho_engine.documents import Dataset, Rectangle
 
 AUTOMATIC_BYTES = 2 * 2**30
@@ -24,6 +26,21 @@ class ScanReader(QObject):
         self._session = session
         self._runner = runner
         session.documents_changed.connect(self._leave_closed)
+
+    def read_frame(self, dataset_id: str, index: int) -> None:
+        """Read one pattern to be looked at."""
+        dataset = self._session.state.datasets.get(dataset_id)
+        if dataset is None or not 0 <= index < dataset.n_scan:
+            return
+
+        def ended(end: JobEnd) -> None:
+            if end.failure is not None:
+                nothing = frozen_array(np.full((dataset.n, dataset.n), np.nan), np.float32)
+                self._session.apply(FrameRead(dataset_id, index, nothing, end.failure.message))
+
+        job = JobState(self._runner.new_id("frame"), "frame", f"Reading frame {index}")
+        verb = partial(read_frame, dataset_id, dataset, index)
+        self._runner.start(Task(job, verb, "frame", notice_key=f"read:{dataset_id}", when_ended=ended))
 
     def summarise(self, dataset_id: str) -> None:
         """Read a sample of the patterns for their figures, all where the scan is small; what is known is not asked."""

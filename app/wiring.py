@@ -21,7 +21,7 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
     """Return what becomes of each intent, by the name of its signal."""
     return {
         "frame_asked": controller.select_frame,
-        "frame_data_asked": controller.read_frame,
+        "frame_data_asked": controller.scan_reader.read_frame,
         "summary_asked": controller.scan_reader.summarise,
         "whole_scan_asked": controller.scan_reader.summarise_whole,
         "region_asked": controller.scan_reader.sum_region,

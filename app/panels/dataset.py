@@ -80,8 +80,8 @@ class DatasetPanel(Panel):
         self.take_keys(
             viewer.slider,
             viewer.number,
-            viewer.scaling,
             viewer.play,
+            viewer.scaling,
             viewer.region_button,
             viewer.mask_button,
             viewer.view,
@@ -111,7 +111,8 @@ class DatasetPanel(Panel):
         self.notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(_column(self.mean_view, self.max_view, self.mask_line), "M&ean, max")
+        self.tabs.addTab(_column(self.mean_view, self.max_view, self.mask_line), "M&ean")
+        self.tabs.setTabToolTip(0, "Mean and greatest amplitude of each pixel over the scan")
         self.tabs.addTab(_column(self.map), "&Maps")
         self.tabs.addTab(_column(self.profile), "Pro&file")
         self.tabs.addTab(_column(self.mode, self.probe), "&Probe")
@@ -196,7 +197,7 @@ class DatasetPanel(Panel):
         if read is not None and (read.dataset_id, read.index) == (key, self.frame):
             if read is not self._painted_frame:
                 self._painted_frame = read
-                self.viewer.show_frame(read.index, read.diffraction)
+                self.viewer.show_frame(read.index, read.diffraction, read.problem)
                 self._paint_profile()
             return
         asked = (dataset, self.frame)
@@ -213,9 +214,9 @@ class DatasetPanel(Panel):
         figures = summary.figures
         self.mean_view.set_image(figures.mean)
         self.mean_view.set_title("Mean amplitude")
-        self.max_view.set_image(figures.maximum)
-        self.max_view.set_title("Greatest amplitude")
         if figures.n_done:
+            self.max_view.set_image(figures.maximum)
+            self.max_view.set_title("Greatest amplitude")
             self.mask_line.setText(f"Pixels: {mask_text(figures.mask)}")
             self.viewer.set_mask(figures.mask)
             self.map.set_frames(figures.frames)
@@ -244,7 +245,7 @@ class DatasetPanel(Panel):
         n_done, n_total = (getattr(read, "n_done", 0), getattr(read, "n_total", 0))
         what = "Figures" if kind == "summary" else "Rectangle"
         if reading.state == "running":
-            text = f"{what}: read {whole(n_done)} of {whole(n_total)} patterns…" if n_total else f"{what}: reading…"
+            text = f"{what}: {whole(n_done)} of {whole(n_total)}…" if n_total else f"{what}: reading…"
             bar.show_state(text, "stop", n_done, n_total)
         elif reading.state == "failed":
             bar.show_state(f"{what} could not be read. {reading.message}", "again")
@@ -307,8 +308,11 @@ class DatasetPanel(Panel):
         self._paint_profile()
 
     def _want_summary(self) -> None:
+        """Have the patterns read for their figures, once the first one is on screen and no time is lost for it."""
         dataset, key = self._dataset, self.session.state.dataset_id
-        if self.isVisible() and dataset is not None and key is not None and self._summary_asked_for is not dataset:
+        if self._painted_frame is None or not self.isVisible() or dataset is None or key is None:
+            return
+        if self._summary_asked_for is not dataset:
             self._summary_asked_for = dataset
             if key not in self.session.state.summaries:
                 self.summary_asked.emit(key)

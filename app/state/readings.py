@@ -19,7 +19,9 @@ class FrameRead:
     dataset_id: str
     index: int
     diffraction: FloatArray
-    """(N, N) float32 amplitude, read-only."""
+    """(N, N) float32 amplitude, read-only; NaN where it could not be read."""
+    problem: str = ""
+    """Why it could not be read, empty where it was."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Amplitude and phase of complex values, one above the other, with a common zoom."""
 
 import numpy as np
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.display.canvas_pictures import CYCLE, PHASE_TICKS
@@ -27,6 +28,8 @@ class ComplexPair(QWidget):
     def __init__(self, name: str, quantity: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.name, self._quantity = name, quantity
+        self._values: ComplexArray | None = None
+        self._painted: ComplexArray | None = None
         self.views = (ImageView(f"{name} amplitude", colour_map="inferno"), ImageView(f"{name} phase"))
         self.views[0].link(self.views[1])
         column = QVBoxLayout(self)
@@ -36,7 +39,21 @@ class ComplexPair(QWidget):
             column.addWidget(view, 1)
 
     def show_values(self, values: ComplexArray | None) -> None:
-        """Show ``(height, width)`` values, or none."""
+        """Show ``(height, width)`` values, or none; they are painted when they can be seen."""
+        self._values = values
+        if values is None or self.isVisible():
+            self._paint()
+
+    def showEvent(self, event: QShowEvent) -> None:  # Qt's name
+        """Paint what was set meanwhile."""
+        super().showEvent(event)
+        self._paint()
+
+    def _paint(self) -> None:
+        values = self._values
+        if values is self._painted:
+            return
+        self._painted = values
         if values is None:
             for view in self.views:
                 view.set_image(None)

@@ -35,6 +35,7 @@ class FrameViewer(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._shown: int | None = None
+        self._problem = ""
         self._mask: PixelMask | None = None
         self._side = 0
         self._region: Rectangle | None = None
@@ -64,21 +65,23 @@ class FrameViewer(QWidget):
         )
         self.mask_button.setChecked(True)
         self.total = ElidedLabel(parent=self)
-        figures, bar = QHBoxLayout(), QHBoxLayout()
-        figures.addWidget(self.total, 1)
-        figures.addWidget(self.region_button)
-        figures.addWidget(self.mask_button)
-        bar.setContentsMargins(4, 2, 4, 2)
-        bar.addWidget(self.play)
-        bar.addWidget(self.slider, 1)
-        bar.addWidget(self.number)
-        bar.addWidget(self.scaling)
+        moving, marking = QHBoxLayout(), QHBoxLayout()
+        moving.setContentsMargins(4, 2, 4, 0)
+        moving.addWidget(self.play)
+        moving.addWidget(self.slider, 1)
+        moving.addWidget(self.number)
+        marking.setContentsMargins(4, 2, 4, 2)
+        marking.addWidget(self.scaling)
+        marking.addStretch(1)
+        marking.addWidget(self.region_button)
+        marking.addWidget(self.mask_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.view, 1)
-        column.addLayout(figures)
-        column.addLayout(bar)
+        column.addWidget(self.total)
+        column.addLayout(moving)
+        column.addLayout(marking)
 
     def _connect(self) -> None:
         self.slider.valueChanged.connect(self._moved)
@@ -117,7 +120,7 @@ class FrameViewer(QWidget):
             widget.blockSignals(False)
         self.slider.setPageStep(max(1, n_scan // 20))
         self.number.setSuffix(f" of {whole(n_scan)}")
-        self._shown, self._side, self._region = None, side, None
+        self._shown, self._problem, self._side, self._region = None, "", side, None
         self.region_button.blockSignals(True)
         self.region_button.setChecked(False)
         self.region_button.blockSignals(False)
@@ -134,9 +137,15 @@ class FrameViewer(QWidget):
             widget.setValue(frame)
             widget.blockSignals(False)
 
-    def show_frame(self, index: int, pattern: FloatArray) -> None:
-        """Show ``(N, N)`` amplitude."""
-        self._shown = index
+    def show_frame(self, index: int, pattern: FloatArray, problem: str = "") -> None:
+        """Show ``(N, N)`` amplitude, or why there is none."""
+        self._shown, self._problem = index, problem
+        if problem:
+            self.stop()
+            self.view.set_image(None)
+            self._title_frame()
+            self.total.setText(problem)
+            return
         self.view.set_image(pattern)
         self._title_frame()
         finite = pattern[np.isfinite(pattern)].astype(np.float64)
@@ -197,7 +206,9 @@ class FrameViewer(QWidget):
         self.scaling.blockSignals(True)
         self.scaling.choose(self.view.scaling)
         self.scaling.blockSignals(False)
-        if self._shown is not None:
+        if self._problem:
+            self.view.set_title(f"Frame {self._shown} could not be read")
+        elif self._shown is not None:
             self.view.set_title(f"Frame {self._shown} · as stored · {SCALING_TEXTS[self.view.scaling].lower()}")
 
     def _region_toggled(self, on: bool) -> None:

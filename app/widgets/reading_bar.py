@@ -3,10 +3,10 @@
 from typing import Literal
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from app.widgets.elided_label import ElidedLabel
-from app.widgets.job_bar import STILL_BAR
+from app.widgets.still_bar import StillBar
 
 Action = Literal["read", "stop", "again"]
 _ACTIONS: dict[Action, tuple[str, str]] = {
@@ -29,10 +29,7 @@ class ReadingBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.text = ElidedLabel(parent=self)
-        self.progress = QProgressBar(self)
-        self.progress.setFixedWidth(120)
-        self.progress.setAccessibleName("Patterns read")
-        self.progress.setStyleSheet(STILL_BAR)
+        self.progress = StillBar("Patterns read", 70, self)
         self.button = QPushButton(self)
         self._action: Action | None = None
         self.button.clicked.connect(self._clicked)

@@ -1,7 +1,7 @@
 """Four numbers for a rectangle of the detector, for those who know it in pixels or use no mouse."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QSpinBox, QWidget
 
 from ptycho_engine.documents import Rectangle
 
@@ -23,10 +23,10 @@ class RegionFields(QWidget):
         super().__init__(parent)
         self._side = 1
         self.boxes: dict[str, QSpinBox] = {}
-        row = QHBoxLayout(self)
-        row.setContentsMargins(4, 0, 4, 0)
-        row.setSpacing(4)
-        for text, name, key in _FIELDS:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(4, 0, 4, 0)
+        grid.setSpacing(4)
+        for place, (text, name, key) in enumerate(_FIELDS):
             box = QSpinBox(self)
             box.setAccessibleName(name)
             box.setToolTip(f"{name} [px]")
@@ -36,10 +36,11 @@ class RegionFields(QWidget):
             box.valueChanged.connect(self._edited)
             label = QLabel(text, self)
             label.setBuddy(box)
-            row.addWidget(label)
-            row.addWidget(box)
+            # Two by two: four in a line are wider than a narrow window has room for.
+            grid.addWidget(label, place // 2, 2 * (place % 2))
+            grid.addWidget(box, place // 2, 2 * (place % 2) + 1)
             self.boxes[key] = box
-        row.addStretch(1)
+        grid.setColumnStretch(4, 1)
 
     @property
     def rectangle(self) -> Rectangle:

@@ -18,7 +18,7 @@ from ptycho_engine.diagnostics.patterns import reads_from_the_beginning, sample_
 from ptycho_engine.diagnostics.pixel_mask import PixelMask, dead_mask, is_at_limit
 from ptycho_engine.documents import Dataset, Rectangle
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 2 << 20
 """About as much is read at once: some milliseconds between two chances to stop."""
 SNAPSHOTS = 50
 """As often, in the course of a scan, the pictures are made anew; in between only the number of patterns grows."""

@@ -119,6 +119,18 @@ def test_a_failed_reading_says_why(bench: _Bench) -> None:
     assert "the file is gone" in bench.session.state.readings["summary"].message
 
 
+@pytest.mark.usefixtures("expects_notice")
+def test_a_frame_that_cannot_be_read_is_not_taken_for_the_one_before(bench: _Bench) -> None:
+    bench.reader.read_frame(bench.key, 3)
+    bench.settle()
+    bench.frames.gone = True
+    bench.reader.read_frame(bench.key, 5)
+    bench.settle()
+    frame = bench.session.state.frame
+    assert frame is not None
+    assert (frame.index, "the file is gone" in frame.problem) == (5, True)
+
+
 def test_the_light_in_a_rectangle_is_read_beside_it_and_the_last_rectangle_wins(bench: _Bench) -> None:
     bench.reader.summarise(bench.key)
     for height in (1, 2, 3):

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from app.display.scan_figures import mask_picture
 from app.panels.dataset import DatasetPanel
 from app.state.app_events import DocumentClosed, FrameSelected
-from app.state.readings import ScanReading, ScanSummarised
+from app.state.readings import FrameRead, ScanReading, ScanSummarised
 from app.state.session import Session
 from ptycho_engine.diagnostics.pixel_mask import PixelMask
 from ptycho_engine.diagnostics.scan_figures import gather_figures
@@ -124,6 +124,16 @@ def test_a_reading_that_failed_says_why_and_can_be_tried_again(qtbot: QtBot) -> 
     assert "the file is gone" in panel.summary_bar.text.text()
     with qtbot.waitSignal(panel.summary_asked):
         QTest.mouseClick(panel.summary_bar.button, Qt.MouseButton.LeftButton)
+
+
+def test_a_frame_that_could_not_be_read_leaves_no_other_in_its_place(qtbot: QtBot) -> None:
+    session, panel = _quiet_panel(qtbot)
+    panel.viewer.play.setChecked(True)
+    session.apply(FrameRead(DATASET_ID, 0, np.full((N, N), np.nan, np.float32), "scan.npz: the file is gone."))
+    assert panel.viewer.view.title == "Frame 0 could not be read"
+    assert panel.viewer.view.values is None
+    assert "the file is gone" in panel.viewer.total.text()
+    assert not panel.viewer.play.isChecked()
 
 
 def test_a_map_shows_every_figure_and_a_click_selects_the_frame(qtbot: QtBot) -> None:
