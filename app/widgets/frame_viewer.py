@@ -72,6 +72,7 @@ class FrameViewer(QWidget):
         moving.addWidget(self.number)
         marking.setContentsMargins(4, 2, 4, 2)
         marking.addWidget(self.scaling)
+        self.scaling.narrow()
         marking.addStretch(1)
         marking.addWidget(self.region_button)
         marking.addWidget(self.mask_button)
@@ -143,11 +144,15 @@ class FrameViewer(QWidget):
         if problem:
             self.stop()
             self.view.set_image(None)
+            self._paint_mask()
             self._title_frame()
             self.total.setText(problem)
             return
+        empty = self.view.values is None
         self.view.set_image(pattern)
         self._title_frame()
+        if empty:
+            self._paint_mask()
         finite = pattern[np.isfinite(pattern)].astype(np.float64)
         if finite.size:
             figures = f"Σ a² {np.square(finite).sum():.4g} counts · mean {finite.mean():.4g} · max {finite.max():.4g}"
@@ -176,8 +181,8 @@ class FrameViewer(QWidget):
         self.play.setChecked(False)
 
     def _paint_mask(self, *_: object) -> None:
-        marks = self._mask is not None and self.mask_button.isChecked() and bool(self._mask.any.any())
-        self.view.overlay.set_mask(mask_picture(self._mask) if marks and self._mask is not None else None)
+        mask = self._mask if self.mask_button.isChecked() and self.view.values is not None else None
+        self.view.overlay.set_mask(mask_picture(mask) if mask is not None and mask.any.any() else None)
 
     def _moved(self, value: int) -> None:
         self.go_to(value)

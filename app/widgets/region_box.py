@@ -21,7 +21,13 @@ class RegionBox(QObject):
     def __init__(self, view: ImageView) -> None:
         super().__init__(view)
         self._box: Any = pg.RectROI(
-            (0, 0), (1, 1), pen=screen_pen(MARK, 2.0), scaleSnap=True, translateSnap=True, rotatable=False
+            (0, 0),
+            (1, 1),
+            pen=screen_pen(MARK, 2.0),
+            handlePen=screen_pen(MARK, 2.0),
+            scaleSnap=True,
+            translateSnap=True,
+            rotatable=False,
         )
         self._box.addScaleHandle((0, 0), (1, 1))
         self._box.setZValue(20)

@@ -50,6 +50,7 @@ class ScanMap(QWidget):
         self.plot = ScanPlot("Map over the scan", parent=self)
         top = QHBoxLayout()
         top.setContentsMargins(4, 2, 4, 0)
+        self.choice.narrow()
         top.addWidget(self.choice)
         top.addStretch(1)
         column = QVBoxLayout(self)

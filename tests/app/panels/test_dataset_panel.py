@@ -185,15 +185,19 @@ def test_a_rectangle_that_was_dragged_is_summed_when_the_mouse_lets_go(qtbot: Qt
 def test_dead_and_saturated_pixels_are_counted_and_marked(qtbot: QtBot) -> None:
     session, panel = _quiet_panel(qtbot)
     sampled = _sampled(4)
+    session.apply(FrameRead(DATASET_ID, 0, letter_f()))
     dead, saturated = np.zeros((N, N), bool), np.zeros((N, N), bool)
     dead[3, 4] = saturated[5, :2] = True
     mask = PixelMask(dead, saturated, np.zeros((N, N), bool))
     session.apply(replace(sampled, figures=replace(sampled.figures, mask=mask)))
     assert panel.mask_line.text() == "Pixels: 1 dead (red) · 2 saturated (white)"
     shown = [panel.viewer.view.overlay.has_mask]
-    panel.viewer.mask_button.click()
-    shown.append(panel.viewer.view.overlay.has_mask)
-    assert shown == [True, False]
+    for _ in range(2):
+        panel.viewer.mask_button.click()
+        shown.append(panel.viewer.view.overlay.has_mask)
+    assert shown == [True, False, True]
+    session.apply(FrameRead(DATASET_ID, 0, np.full((N, N), np.nan, np.float32), "the file is gone"))
+    assert not panel.viewer.view.overlay.has_mask, "there is no picture to mark them on"
     colours = mask_picture(mask)
     assert colours[3, 4].tolist() != colours[5, 0].tolist()
     assert not colours[0, 0].any()
