@@ -13,8 +13,9 @@ from app.display.exports import Export
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
-from app.jobs.reader import examine, find_groups, read_frame, summarise_scan
+from app.jobs.reader import examine, find_groups
 from app.jobs.verbs import CanvasExport, EngineVerbs
+from app.scan_reader import ScanReader
 from app.state.app_events import (
     AssumptionMade,
     DiagnosisDismissed,
@@ -49,6 +50,7 @@ class Controller(QObject):
         self._verbs = verbs if verbs is not None else EngineVerbs()
         self.runs_folder = runs_folder
         self.runner = JobRunner(session, self)
+        self.scan_reader = ScanReader(session, self.runner, self)
 
     # Documents
 
@@ -87,24 +89,6 @@ class Controller(QObject):
     def select_frame(self, index: int | None) -> None:
         """Mark a frame of the current dataset in all panels."""
         self._session.apply(FrameSelected(index))
-
-    def read_frame(self, dataset_id: str, index: int) -> None:
-        """Read one pattern to be looked at."""
-        dataset = self._session.state.datasets.get(dataset_id)
-        if dataset is None or not 0 <= index < dataset.n_scan:
-            return
-        job = JobState(self.runner.new_id("frame"), "frame", f"Reading frame {index}")
-        verb = partial(read_frame, dataset_id, dataset, index)
-        self.runner.start(Task(job, verb, "frame", notice_key=f"read:{dataset_id}"))
-
-    def summarise(self, dataset_id: str) -> None:
-        """Read all patterns of a scan once, for its mean, maximum and totals."""
-        dataset = self._session.state.datasets.get(dataset_id)
-        if dataset is None:
-            return
-        job = JobState(self.runner.new_id("summary"), "summary", f"Reading all of {dataset.name}")
-        verb = partial(summarise_scan, dataset_id, dataset)
-        self.runner.start(Task(job, verb, "summary", notice_key=f"read:{dataset_id}"))
 
     def find_groups(self, dataset_id: str, gridsize: int, neighbor_count: int) -> None:
         """Find the groups that an inference with these settings makes."""

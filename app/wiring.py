@@ -21,8 +21,11 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
     """Return what becomes of each intent, by the name of its signal."""
     return {
         "frame_asked": controller.select_frame,
-        "frame_data_asked": controller.read_frame,
-        "summary_asked": controller.summarise,
+        "frame_data_asked": controller.scan_reader.read_frame,
+        "summary_asked": controller.scan_reader.summarise,
+        "whole_scan_asked": controller.scan_reader.summarise_whole,
+        "region_asked": controller.scan_reader.sum_region,
+        "stop_reading_asked": controller.scan_reader.stop,
         "groups_asked": controller.find_groups,
         "export_asked": controller.export,
         "dismiss_asked": controller.dismiss,

@@ -19,7 +19,7 @@ from app.jobs.mailbox import Mailbox
 from app.state.app_events import RunOpened
 from app.state.app_state import JobOutcome
 from app.state.examinations import DocumentExamined
-from app.state.readings import FrameRead, GroupsFound, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
 from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
 
 DELIVERY_INTERVAL_MS = 40
@@ -29,7 +29,9 @@ EVENTS_PER_DELIVERY = 500
 SWITCH_INTERVAL_S = 0.1e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
-JobEvent: TypeAlias = EngineEvent | RunOpened | FrameRead | ScanSummarised | GroupsFound | DocumentExamined
+JobEvent: TypeAlias = (
+    EngineEvent | RunOpened | FrameRead | ScanSummarised | RegionSummed | GroupsFound | DocumentExamined
+)
 Verb = Callable[[], Iterator[JobEvent]]
 
 

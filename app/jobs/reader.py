@@ -1,8 +1,9 @@
 """Reading patterns to be looked at: generators for a job thread, beside computing and opening.
 
-A panel asks with ``frame_data_asked(dataset_id, index)``, ``summary_asked(dataset_id)`` and ``groups_asked(dataset_id,
-gridsize, neighbor_count)``; the controller runs these in a job thread of their own and hands what they yield to
-``Session.apply``. Of several frames, or groups, asked for while one is being read, only the last is wanted.
+A panel asks with ``frame_data_asked(dataset_id, index)``, ``summary_asked(dataset_id)``, ``region_asked(dataset_id,
+rectangle, whole)`` and ``groups_asked(dataset_id, gridsize, neighbor_count)``; the controller and its scan reader run
+these in a job thread of their own and hand what they yield to ``Session.apply``. Of several frames, or groups, asked
+for while one is being read, only the last is wanted.
 """
 
 from collections.abc import Iterator
@@ -11,13 +12,11 @@ from dataclasses import replace
 import numpy as np
 
 from app.state.examinations import DocumentExamined
-from app.state.readings import FrameRead, GroupsFound, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
 from ptycho_engine.arrays import frozen_array
-from ptycho_engine.documents import Dataset
+from ptycho_engine.diagnostics.scan_figures import gather_figures, sum_region
+from ptycho_engine.documents import Dataset, Rectangle
 from ptycho_engine.events import DiagnosisFound, Progressed
-
-BLOCK_BYTES = 8 * 2**20
-"""About as much is read at once: some milliseconds between two chances to stop."""
 
 
 def read_frame(dataset_id: str, dataset: Dataset, index: int) -> Iterator[FrameRead]:
@@ -26,27 +25,16 @@ def read_frame(dataset_id: str, dataset: Dataset, index: int) -> Iterator[FrameR
     yield FrameRead(dataset_id, index, frozen_array(pattern, np.float32))
 
 
-def summarise_scan(dataset_id: str, dataset: Dataset) -> Iterator[ScanSummarised]:
-    """Yield mean, maximum and totals of the patterns of a scan, after each block of it; the last is of all."""
-    n_scan, n = dataset.n_scan, dataset.n
-    block = max(1, BLOCK_BYTES // (4 * n * n))
-    total = np.zeros((n, n))
-    maximum = np.zeros((n, n), dtype=np.float32)
-    totals = np.full(n_scan, np.nan)
-    for start in range(0, n_scan, block):
-        stop = min(start + block, n_scan)
-        patterns = dataset.diffraction(slice(start, stop))
-        total += patterns.sum(axis=0, dtype=np.float64)
-        np.maximum(maximum, patterns.max(axis=0), out=maximum)
-        totals[start:stop] = np.einsum("kij,kij->k", patterns, patterns, dtype=np.float64)
-        yield ScanSummarised(
-            dataset_id,
-            stop,
-            n_scan,
-            frozen_array(total / stop, np.float32),
-            frozen_array(maximum),
-            frozen_array(totals),
-        )
+def summarise_scan(dataset_id: str, dataset: Dataset, *, whole: bool) -> Iterator[ScanSummarised]:
+    """Yield what is known of the patterns of a scan, after each block of them: of a sample first, then of all."""
+    for figures in gather_figures(dataset, whole=whole):
+        yield ScanSummarised(dataset_id, figures)
+
+
+def sum_scan_region(dataset_id: str, dataset: Dataset, rectangle: Rectangle, *, whole: bool) -> Iterator[RegionSummed]:
+    """Yield the light in a rectangle of the patterns, of a sample first, then of all."""
+    for sums in sum_region(dataset, rectangle, whole=whole):
+        yield RegionSummed(dataset_id, sums)
 
 
 def examine(key: str, examination: Iterator[DiagnosisFound | Progressed]) -> Iterator[DocumentExamined]:

@@ -1,54 +1,37 @@
-"""A scan dataset: its patterns one by one and all together, probe, object and arrays."""
+"""A scan dataset: its patterns one by one and all together, maps over the scan, probe, object and arrays."""
 
 from typing import ClassVar
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSlider,
-    QSpinBox,
-    QSplitter,
-    QTabWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QLabel, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from app.display.canvas_pictures import CYCLE, PHASE_TICKS
-from app.display.levels import SCALINGS, Scaling
-from app.display.wording import whole
+from app.display.scan_figures import mask_text
+from app.display.wording import n_bytes, whole
 from app.panels.panel import Panel
-from app.state.readings import FrameRead, ScanSummarised
+from app.state.readings import FrameRead, ReadingKind, RegionSummed, ScanReading, ScanSummarised
 from app.state.session import Session
-from app.widgets.choice_box import ChoiceBox
+from app.widgets.complex_pair import ComplexPair
 from app.widgets.content_or_hint import ContentOrHint
-from app.widgets.elided_label import ElidedLabel
-from app.widgets.image_menu import SCALING_TEXTS
+from app.widgets.frame_viewer import AMPLITUDE_LABEL, FrameViewer
 from app.widgets.image_view import ImageView, Reading
 from app.widgets.number_table import NumberTable
-from ptycho_engine.arrays import ComplexArray
-from ptycho_engine.documents import ArrayInfo, Dataset
-
-AMPLITUDE_LABEL = "amplitude [√counts]"
-PLAY_INTERVAL_MS = 100
-AUTOMATIC_BYTES = 2 * 2**30
-"""Scans up to this size are read for their mean and maximum without being asked."""
-DIM = 1e-3
-"""A phase is shown where the amplitude is above this part of its maximum; below it is noise."""
+from app.widgets.profile_plot import ProfilePlot
+from app.widgets.reading_bar import ReadingBar
+from app.widgets.scan_map import ScanMap
+from ptycho_engine.diagnostics.radial_profile import radial_profile
+from ptycho_engine.documents import ArrayInfo, Dataset, Rectangle
 
 
 class DatasetPanel(Panel):
-    """Pattern viewer, mean and maximum over the scan, probe modes, known object, table of arrays."""
+    """Pattern viewer, mean and maximum, maps, radial profile, probe modes, known object, table of arrays."""
 
     title: ClassVar[str] = "Dataset"
     panel_id: ClassVar[str] = "dataset"
     help_text: ClassVar[str] = (
         "The measured patterns, zero frequency in the middle. Move through the scan with the slider, the arrow keys or "
-        "by clicking a position in Scan. Right-click a picture for colours, range, copy and save."
+        "by clicking a position in Scan or in the tab Maps. Draw a rectangle on the pattern to see its light over the "
+        "scan. Right-click a picture for colours, range, copy and save."
     )
 
     export_asked = Signal(object)
@@ -56,7 +39,13 @@ class DatasetPanel(Panel):
     frame_data_asked = Signal(str, int)
     """This pattern of this dataset should be read."""
     summary_asked = Signal(str)
-    """All patterns of this dataset should be read once, for their mean and maximum."""
+    """A sample of the patterns of this dataset, or all of a small one, should be read for their figures."""
+    whole_scan_asked = Signal(str)
+    """All patterns of this dataset should be read for their figures."""
+    region_asked = Signal(str, object, bool)
+    """The light in this Rectangle should be summed: over all patterns, or over a sample where they are many."""
+    stop_reading_asked = Signal(str)
+    """The reading of this kind should stop."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -65,21 +54,20 @@ class DatasetPanel(Panel):
         self._summary_asked_for: Dataset | None = None
         self._painted_frame: FrameRead | None = None
         self._painted_summary: ScanSummarised | None = None
-        self._timer = QTimer(self)
-        self._timer.setInterval(PLAY_INTERVAL_MS)
+        self._painted_region: RegionSummed | None = None
         self._build()
         self._connect()
-        self.watch(session.documents_changed)
-        self.watch(session.selection_changed)
-        self.watch(session.frames_changed)
+        for changed in (session.documents_changed, session.selection_changed, session.frames_changed):
+            self.watch(changed)
         self._paint_dataset()
         self.refresh()
 
     # --- building ---
 
     def _build(self) -> None:
+        self.viewer = FrameViewer(self)
         split = QSplitter(Qt.Orientation.Horizontal, self)
-        split.addWidget(self._build_viewer())
+        split.addWidget(self.viewer)
         split.addWidget(self._build_tabs())
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 1)
@@ -88,49 +76,33 @@ class DatasetPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pages)
-        self.take_keys(self.slider, self.number, self.scaling, self.play, self.frame_view, self.tabs.tabBar())
-
-    def _build_viewer(self) -> QWidget:
-        self.frame_view = ImageView("Diffraction", quantity=AMPLITUDE_LABEL, scaling="log", level_mode="full")
-        self.scaling: ChoiceBox[Scaling] = ChoiceBox("Scaling", {key: SCALING_TEXTS[key] for key in SCALINGS})
-        self.scaling.choose("log")
-        self.slider = QSlider(Qt.Orientation.Horizontal, self)
-        self.slider.setAccessibleName("Frame")
-        self.number = QSpinBox(self)
-        self.number.setAccessibleName("Frame number")
-        self.number.setKeyboardTracking(False)
-        self.play = QToolButton(self)
-        self.play.setText("▶")
-        self.play.setCheckable(True)
-        self.play.setAccessibleName("Play")
-        self.play.setToolTip("Show one frame after the other")
-        self.total = ElidedLabel(parent=self)
-        bar = QHBoxLayout()
-        bar.setContentsMargins(4, 2, 4, 2)
-        bar.addWidget(self.play)
-        bar.addWidget(self.slider, 1)
-        bar.addWidget(self.number)
-        bar.addWidget(self.scaling)
-        viewer = QWidget(self)
-        column = QVBoxLayout(viewer)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.frame_view, 1)
-        column.addWidget(self.total)
-        column.addLayout(bar)
-        return viewer
+        viewer = self.viewer
+        self.take_keys(
+            viewer.slider,
+            viewer.number,
+            viewer.play,
+            viewer.scaling,
+            viewer.region_button,
+            viewer.mask_button,
+            viewer.view,
+            self.tabs.tabBar(),
+        )
 
     def _build_tabs(self) -> QWidget:
         self.mean_view = ImageView("Mean pattern", quantity=AMPLITUDE_LABEL, scaling="log", level_mode="full")
         self.max_view = ImageView("Greatest amplitude", quantity=AMPLITUDE_LABEL, scaling="log", level_mode="full")
-        self.read_all = QPushButton("&Read all patterns", self)
-        self.summary_state = ElidedLabel(parent=self)
-        self.probe_views = (ImageView("Probe amplitude"), ImageView("Probe phase"))
+        self.mean_view.link(self.max_view)
+        self.mask_line = QLabel(self)
+        self.mask_line.setWordWrap(True)
+        self.mask_line.setMargin(4)
+        self.map = ScanMap(self)
+        self.profile = ProfilePlot("Radial profile", "√counts", self)
+        self.summary_bar, self.region_bar = ReadingBar(self), ReadingBar(self)
         self.mode = QComboBox(self)
         self.mode.setAccessibleName("Probe mode")
-        self.object_views = (ImageView("Object amplitude", colour_map="inferno"), ImageView("Object phase"))
-        for first, second in ((self.mean_view, self.max_view), self.probe_views, self.object_views):
-            first.link(second)
+        self.mode.setToolTip("Which mode of the probe is shown")
+        self.probe = ComplexPair("Probe", "probe amplitude [√counts]", self)
+        self.object = ComplexPair("Object", "physical amplitude (transmission)", self)
         self.arrays = NumberTable("Arrays of the file", ("shape", "dtype", "used as", "size"), self)
         self.arrays.fit_columns()
         self.notes = QLabel(self)
@@ -139,36 +111,49 @@ class DatasetPanel(Panel):
         self.notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(_column(self.mean_view, self.max_view, self.summary_state, self.read_all), "&Mean, max")
-        self.tabs.addTab(_column(self.mode, *self.probe_views), "&Probe")
-        self.tabs.addTab(_column(*self.object_views), "&Object")
+        self.tabs.addTab(_column(self.mean_view, self.max_view, self.mask_line), "M&ean")
+        self.tabs.setTabToolTip(0, "Mean and greatest amplitude of each pixel over the scan")
+        self.tabs.addTab(_column(self.map), "&Maps")
+        self.tabs.addTab(_column(self.profile), "Pro&file")
+        self.tabs.addTab(_column(self.mode, self.probe), "&Probe")
+        self.object_tab = self.tabs.addTab(_column(self.object), "&Object")
         self.tabs.addTab(_column(self.arrays, self.notes), "&Arrays")
-        return self.tabs
+        return _column(self.tabs, self.summary_bar, self.region_bar)
 
     def _connect(self) -> None:
-        self.slider.valueChanged.connect(self._moved)
-        self.number.valueChanged.connect(self._moved)
-        self.play.toggled.connect(self._play_toggled)
-        self._timer.timeout.connect(self._next_frame)
-        self.scaling.currentIndexChanged.connect(self._scaling_chosen)
-        self.frame_view.settings_changed.connect(self._scaling_shown)
+        self.viewer.frame_chosen.connect(self._moved)
+        self.viewer.scaling_chosen.connect(self._scaling_chosen)
+        self.viewer.region_chosen.connect(self._region_chosen)
+        self.viewer.region_moved.connect(self._region_moved)
+        self.map.fields.edited.connect(self._region_typed)
+        self.map.figure_chosen.connect(self._figure_chosen)
+        self.map.plot.picked.connect(self.frame_asked.emit)
+        self.map.hovered.connect(self.readout_changed)
+        self.profile.hovered.connect(self.readout_changed)
         self.mode.currentIndexChanged.connect(self._paint_probe)
-        self.tabs.currentChanged.connect(self._want_summary)
-        self.read_all.clicked.connect(self._ask_for_summary)
-        pictures = (self.frame_view, self.mean_view, self.max_view, *self.probe_views, *self.object_views)
+        self.tabs.currentChanged.connect(self._tab_chosen)
+        self.summary_bar.read_asked.connect(self._ask_for_whole)
+        self.summary_bar.again_asked.connect(self._ask_again)
+        self.summary_bar.stop_asked.connect(lambda: self.stop_reading_asked.emit("summary"))
+        self.region_bar.read_asked.connect(lambda: self._ask_for_region(whole=True))
+        self.region_bar.again_asked.connect(lambda: self._ask_for_region(whole=False))
+        self.region_bar.stop_asked.connect(lambda: self.stop_reading_asked.emit("region"))
+        pictures = (self.viewer.view, self.mean_view, self.max_view, *self.probe.views, *self.object.views)
         for view in pictures:
             view.export_asked.connect(self.export_asked)
             view.hovered.connect(self._hovered)
+        self.map.plot.export_asked.connect(self.export_asked)
+        self.profile.export_asked.connect(self.export_asked)
 
     # --- painting ---
 
     @property
     def frame(self) -> int:
         """The frame that is shown or asked for."""
-        return self.slider.value()
+        return self.viewer.frame
 
     def refresh(self) -> None:
-        """Paint what changed: the dataset, the frame, the summary."""
+        """Paint what changed: the dataset, the frame, what is known of all patterns."""
         state = self.session.state
         dataset = state.dataset
         if dataset is not self._dataset:
@@ -177,31 +162,32 @@ class DatasetPanel(Panel):
         if dataset is None:
             return
         if state.selected_frame is not None and state.selected_frame != self.frame:
-            self._show_number(state.selected_frame)
+            self.viewer.go_to(state.selected_frame)
+        self.map.plot.mark(self.frame)
         self._paint_summary()
+        self._paint_region()
         self._paint_frame()
         self._want_summary()
 
     def _paint_dataset(self) -> None:
         dataset = self._dataset
-        self._painted_frame = self._painted_summary = None
-        self.play.setChecked(False)
+        self._painted_frame = self._painted_summary = self._painted_region = None
+        self._frame_asked_for = self._summary_asked_for = None
+        self.viewer.stop()
         if dataset is None:
             self.pages.show_hint("No dataset. Open a scan, or drop one on the window.")
             return
         self.pages.show_content()
-        for widget in (self.slider, self.number):
-            widget.blockSignals(True)
-            widget.setRange(0, max(dataset.n_scan - 1, 0))
-            widget.setValue(self.session.state.selected_frame or 0)
-            widget.blockSignals(False)
-        self.number.setSuffix(f" of {whole(dataset.n_scan)}")
-        self.frame_view.set_image(None)
+        self.viewer.begin(dataset.n_scan, dataset.n, self.session.state.selected_frame or 0)
+        self.map.begin(dataset.scan_positions)
+        self.profile.clear_series()
         self.mean_view.set_image(None)
         self.max_view.set_image(None)
+        self.mask_line.setText("")
         self._list_modes(dataset)
         self._paint_probe()
-        self._paint_object(dataset.object_)
+        self.tabs.setTabEnabled(self.object_tab, dataset.object_ is not None)
+        self.object.show_values(dataset.object_)
         self._list_arrays(dataset)
 
     def _paint_frame(self) -> None:
@@ -211,9 +197,8 @@ class DatasetPanel(Panel):
         if read is not None and (read.dataset_id, read.index) == (key, self.frame):
             if read is not self._painted_frame:
                 self._painted_frame = read
-                self.frame_view.set_image(read.diffraction)
-                self._scaling_shown()
-                self.total.setText(_totals_text(read))
+                self.viewer.show_frame(read.index, read.diffraction, read.problem)
+                self._paint_profile()
             return
         asked = (dataset, self.frame)
         if self.isVisible() and self._frame_asked_for != asked:
@@ -221,27 +206,67 @@ class DatasetPanel(Panel):
             self.frame_data_asked.emit(key, self.frame)
 
     def _paint_summary(self) -> None:
-        dataset = self._dataset
         summary = self.session.state.summaries.get(self.session.state.dataset_id or "")
-        self.read_all.setVisible(summary is None and dataset is not None and not _is_small(dataset))
-        if summary is self._painted_summary:
+        before, self._painted_summary = self._painted_summary, summary
+        self._paint_bar("summary", self.summary_bar, summary.figures if summary is not None else None)
+        if summary is None or (before is not None and before.figures.mean is summary.figures.mean):
             return
-        self._painted_summary = summary
-        if summary is None:
-            self.summary_state.setText("")
-            return
-        self.mean_view.set_image(summary.mean)
+        figures = summary.figures
+        self.mean_view.set_image(figures.mean)
         self.mean_view.set_title("Mean amplitude")
-        self.max_view.set_image(summary.maximum)
-        self.max_view.set_title("Greatest amplitude")
-        if summary.n_done < summary.n_total:
-            self.summary_state.setText(f"Read {whole(summary.n_done)} of {whole(summary.n_total)} patterns…")
+        if figures.n_done:
+            self.max_view.set_image(figures.maximum)
+            self.max_view.set_title("Greatest amplitude")
+            self.mask_line.setText(f"Pixels: {mask_text(figures.mask)}")
+            self.viewer.set_mask(figures.mask)
+            self.map.set_frames(figures.frames)
+        self._paint_profile()
+
+    def _paint_region(self) -> None:
+        state, region = self.session.state, self.viewer.region
+        summed = state.regions.get(state.dataset_id or "")
+        fits = summed if summed is not None and summed.sums.rectangle == region else None
+        self.region_bar.setVisible(region is not None)
+        self._paint_bar("region", self.region_bar, None if fits is None else fits.sums)
+        if fits is self._painted_region:
             return
-        dark = int(np.count_nonzero(summary.maximum <= 0))
-        total = float(np.nanmean(summary.totals))
-        self.summary_state.setText(
-            f"{whole(summary.n_total)} patterns · mean Σ a² {total:.4g} · {dark} pixels always zero"
-        )
+        before, self._painted_region = self._painted_region, fits
+        if fits is None or before is None or before.sums.sums is not fits.sums.sums:
+            self.map.set_region(None if fits is None else fits.sums.sums)
+
+    def _paint_bar(self, kind: ReadingKind, bar: ReadingBar, read: object) -> None:
+        """Say how far a reading is, and offer what goes on from there."""
+        dataset, state = self._dataset, self.session.state
+        reading = state.readings.get(kind)
+        if dataset is None:
+            return
+        if reading is None or reading.dataset_id != state.dataset_id:
+            reading = ScanReading(kind, "", "", "completed")
+        n_done, n_total = (getattr(read, "n_done", 0), getattr(read, "n_total", 0))
+        what = "Figures" if kind == "summary" else "Rectangle"
+        if reading.state == "running":
+            text = f"{what}: {whole(n_done)} of {whole(n_total)}…" if n_total else f"{what}: reading…"
+            bar.show_state(text, "stop", n_done, n_total)
+        elif reading.state == "failed":
+            bar.show_state(f"{what} could not be read. {reading.message}", "again")
+        elif n_done >= dataset.n_scan:
+            bar.show_state(f"{what} of all {whole(n_done)} patterns", None)
+        elif n_done:
+            bar.show_state(f"{what} of {whole(n_done)} of {whole(dataset.n_scan)} patterns", "read")
+        else:
+            bar.show_state(f"{what}: no pattern was read yet", "read")
+
+    def _paint_profile(self) -> None:
+        """Draw the profiles, where they can be seen: a hundred thousand pixels are sorted into rings for each."""
+        if self.tabs.currentWidget() is None or not self.profile.isVisible():
+            return
+        summary = self._painted_summary
+        bad = summary.figures.mask.any if summary is not None else None
+        pictures = {} if self._painted_frame is None else {"this frame": self._painted_frame.diffraction}
+        if summary is not None:
+            pictures |= {"mean": summary.figures.mean, "maximum": summary.figures.maximum}
+        for name, picture in pictures.items():
+            self.profile.set_series(name, *radial_profile(picture, bad))
 
     def _list_modes(self, dataset: Dataset) -> None:
         power = np.sum(np.abs(dataset.probe.astype(np.complex128)) ** 2, axis=(1, 2))
@@ -255,17 +280,8 @@ class DatasetPanel(Panel):
 
     def _paint_probe(self, *_: object) -> None:
         dataset, index = self._dataset, self.mode.currentIndex()
-        if dataset is None or not 0 <= index < len(dataset.probe):
-            return
-        _paint_complex(self.probe_views, dataset.probe[index], "Probe", "probe amplitude [√counts]", "inferno")
-
-    def _paint_object(self, object_: ComplexArray | None) -> None:
-        self.tabs.setTabEnabled(2, object_ is not None)
-        if object_ is None:
-            for view in self.object_views:
-                view.set_image(None)
-            return
-        _paint_complex(self.object_views, object_, "Object", "physical amplitude (transmission)", "inferno")
+        if dataset is not None and 0 <= index < len(dataset.probe):
+            self.probe.show_values(dataset.probe[index])
 
     def _list_arrays(self, dataset: Dataset) -> None:
         rows = [
@@ -280,61 +296,62 @@ class DatasetPanel(Panel):
     # --- what the user does ---
 
     def _moved(self, value: int) -> None:
-        self._show_number(value)
         self.frame_asked.emit(value)
         self._paint_frame()
 
-    def _show_number(self, value: int) -> None:
-        for widget in (self.slider, self.number):
-            widget.blockSignals(True)
-            widget.setValue(value)
-            widget.blockSignals(False)
+    def _scaling_chosen(self) -> None:
+        for view in (self.mean_view, self.max_view):
+            view.set_scaling(self.viewer.view.scaling)
 
-    def _play_toggled(self, on: bool) -> None:
-        self.play.setText("⏸" if on else "▶")
-        if on:
-            self._timer.start()
-        else:
-            self._timer.stop()
+    def _tab_chosen(self, *_: object) -> None:
+        self._want_summary()
+        self._paint_profile()
 
-    def _next_frame(self) -> None:
-        shown = self._painted_frame
-        if not self.isVisible() or self._dataset is None:
-            self.play.setChecked(False)
-        elif shown is not None and shown.index == self.frame:
-            # Only once the last one is there: a slow disk slows the film, it does not pile up requests.
-            self._moved((self.frame + 1) % self._dataset.n_scan)
-
-    def _scaling_chosen(self, *_: object) -> None:
-        for view in (self.frame_view, self.mean_view, self.max_view):
-            view.set_scaling(self.scaling.choice)
-        self._scaling_shown()
-
-    def _scaling_shown(self) -> None:
-        self.scaling.blockSignals(True)
-        self.scaling.choose(self.frame_view.scaling)
-        self.scaling.blockSignals(False)
-        if self._painted_frame is not None:
-            text = SCALING_TEXTS[self.frame_view.scaling].lower()
-            self.frame_view.set_title(f"Frame {self._painted_frame.index} · as stored · {text}")
-
-    def _want_summary(self, *_: object) -> None:
-        """Have a small scan read when its mean is looked at; a large one waits for the button."""
-        dataset = self._dataset
-        if self.tabs.currentIndex() == 0 and dataset is not None and _is_small(dataset):
-            self._ask_for_summary()
-
-    def _ask_for_summary(self) -> None:
-        key, dataset = self.session.state.dataset_id, self._dataset
-        if (
-            not self.isVisible()
-            or key is None
-            or key in self.session.state.summaries
-            or self._summary_asked_for is dataset
-        ):
+    def _want_summary(self) -> None:
+        """Have the patterns read for their figures, once the first one is on screen and no time is lost for it."""
+        dataset, key = self._dataset, self.session.state.dataset_id
+        if self._painted_frame is None or not self.isVisible() or dataset is None or key is None:
             return
-        self._summary_asked_for = dataset
-        self.summary_asked.emit(key)
+        if self._summary_asked_for is not dataset:
+            self._summary_asked_for = dataset
+            if key not in self.session.state.summaries:
+                self.summary_asked.emit(key)
+
+    def _ask_for_whole(self) -> None:
+        if self.session.state.dataset_id is not None:
+            self.whole_scan_asked.emit(self.session.state.dataset_id)
+
+    def _ask_again(self) -> None:
+        key = self.session.state.dataset_id
+        if key is not None:
+            (self.whole_scan_asked if key in self.session.state.summaries else self.summary_asked).emit(key)
+
+    def _region_chosen(self, rectangle: Rectangle | None) -> None:
+        if rectangle is None or self._dataset is None:
+            self.map.choose("total" if self.map.shows_region else self.map.choice.choice)
+            self.refresh()
+            return
+        self._region_moved(rectangle)
+        self.map.choose("region")
+        self.tabs.setCurrentIndex(1)
+        self._ask_for_region(whole=False)
+
+    def _region_moved(self, rectangle: Rectangle) -> None:
+        if self._dataset is not None:
+            self.map.fields.show_rectangle(rectangle, self._dataset.n)
+
+    def _region_typed(self, rectangle: Rectangle) -> None:
+        self.viewer.set_region(rectangle)
+        self._ask_for_region(whole=False)
+
+    def _figure_chosen(self) -> None:
+        if self.map.shows_region and self.viewer.region is None:
+            self.viewer.region_button.setChecked(True)
+
+    def _ask_for_region(self, *, whole: bool) -> None:
+        region, key = self.viewer.region, self.session.state.dataset_id
+        if region is not None and key is not None:
+            self.region_asked.emit(key, region, whole)
 
     def _hovered(self, reading: Reading | None) -> None:
         view = self.sender()
@@ -348,38 +365,10 @@ def _column(*widgets: QWidget) -> QWidget:
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(2)
     for widget in widgets:
-        column.addWidget(widget, 1 if isinstance(widget, (ImageView, NumberTable)) else 0)
+        grows = isinstance(widget, (ImageView, NumberTable, ScanMap, ProfilePlot, ComplexPair, QTabWidget))
+        column.addWidget(widget, 1 if grows else 0)
     return page
 
 
-def _paint_complex(
-    views: tuple[ImageView, ImageView], values: ComplexArray, name: str, label: str, colour_map: str
-) -> None:
-    amplitude = np.abs(values)
-    views[0].set_kind(name, colour_map)
-    views[0].set_image(amplitude)
-    views[0].set_quantity(label)
-    views[0].set_title(f"{name} · amplitude")
-    phase = np.where(amplitude > DIM * amplitude.max(initial=0.0), np.angle(values), np.nan)
-    views[1].set_kind(name, "twilight")
-    views[1].set_image(phase.astype(np.float32), levels=CYCLE)
-    views[1].set_quantity("phase [rad]", PHASE_TICKS)
-    views[1].set_title(f"{name} · phase, −π to π")
-
-
-def _totals_text(read: FrameRead) -> str:
-    pattern = read.diffraction.astype(np.float64)
-    return f"Σ a² {np.sum(pattern**2):.4g} · mean {pattern.mean():.4g} · max {pattern.max():.4g} √counts"
-
-
-def _is_small(dataset: Dataset) -> bool:
-    return 4 * dataset.n_scan * dataset.n**2 <= AUTOMATIC_BYTES
-
-
 def _size_text(info: ArrayInfo) -> str:
-    size = float(info.n_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            break
-        size /= 1024
-    return f"{size:.4g} {unit}{', compressed' if info.compressed else ''}"
+    return f"{n_bytes(info.n_bytes)}{', compressed' if info.compressed else ''}"

@@ -3,11 +3,13 @@
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
 from app.display.canvas_pictures import coverage_count, describe_offsets
 from app.display.density import nearest_point
+from app.display.scan_figures import FIGURE_LABELS, FIGURE_NAMES, UNITS, value_text
 from app.display.wording import whole
 from app.panels.panel import Panel
 from app.state.readings import GroupsFound
@@ -19,17 +21,14 @@ from app.widgets.image_view import ImageView, Reading
 from app.widgets.scan_plot import ScanPlot
 from ptycho_engine.arrays import PositionArray
 from ptycho_engine.config import GroupingConfig, options_of
+from ptycho_engine.diagnostics.scan_figures import FRAME_FIGURES, FrameFigure
 from ptycho_engine.documents import Dataset
 
 Show = Literal["positions", "offsets", "coverage"]
-Figure = Literal["frame", "total", "scan"]
+Figure = FrameFigure | Literal["frame", "scan"]
 SHOWS: dict[Show, str] = {"positions": "Positions", "offsets": "Canvas offsets", "coverage": "Coverage"}
-FIGURES: dict[Figure, str] = {"frame": "Frame number", "total": "Total intensity", "scan": "Scan number"}
-FIGURE_LABELS: dict[Figure, str] = {
-    "frame": "frame number",
-    "total": "Σ amplitude² [counts]",
-    "scan": "scan number",
-}
+FIGURES: dict[Figure, str] = dict((("frame", "Frame number"), ("scan", "Scan number"), *FIGURE_NAMES.items()))
+LABELS: dict[Figure, str] = dict((("frame", "frame number"), ("scan", "scan number"), *FIGURE_LABELS.items()))
 LINK_LIMIT = 3000
 """Of more groups than this only the links of the selected position are drawn."""
 
@@ -47,7 +46,7 @@ class ScanPanel(Panel):
     export_asked = Signal(object)
     """An Export that is to be written."""
     summary_asked = Signal(str)
-    """All patterns of this dataset should be read once, for their totals."""
+    """The patterns of this dataset should be read for their figures."""
     groups_asked = Signal(str, int, int)
     """The groups of this dataset with this gridsize and this number of neighbours should be found."""
 
@@ -56,6 +55,7 @@ class ScanPanel(Panel):
         self._dataset: Dataset | None = None
         self._summary_asked_for: Dataset | None = None
         self._groups_asked_for: tuple[Dataset, int, int] | None = None
+        self._painted: NDArray[np.float64] | None = None
         self._offsets_mean = np.zeros(2)
         self._build()
         self._connect()
@@ -126,7 +126,7 @@ class ScanPanel(Panel):
         if dataset is not self._dataset:
             self._dataset = dataset
             self._repaint()
-        elif self.figure.choice == "total" and self.shows.choice != "coverage":
+        elif dataset is not None and self.shows.choice != "coverage" and self._of_patterns() is not self._painted:
             self._paint_points()
         self._paint_groups()
         self._paint_mark()
@@ -159,7 +159,8 @@ class ScanPanel(Panel):
             return
         choice = self.figure.choice
         figures = self._figures(dataset, choice)
-        label = FIGURE_LABELS[choice]
+        label = LABELS[choice]
+        self._painted = self._of_patterns()
         places, box = dataset.scan_positions, None
         if self.shows.choice == "offsets":
             places = places - self._offsets_mean
@@ -171,22 +172,26 @@ class ScanPanel(Panel):
             self.plot.set_box(None)
             self.plot.set_axis_names("y [px]", "x [px]")
             title = f"{whole(dataset.n_scan)} scan positions · object pixels"
-        unknown = choice == "total" and bool(np.isnan(figures).all())
+        unknown = choice in FRAME_FIGURES and self._painted is None
         self.plot.set_points(places, figures, label)
-        self.plot.set_title(f"{title} · reading all patterns…" if unknown else title)
+        self.plot.set_title(f"{title} · reading the patterns…" if unknown else title)
         if unknown:
             # Asked last: the answer may come at once, and paints anew.
             self._ask_for_summary(dataset)
 
-    def _figures(self, dataset: Dataset, choice: Figure) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _figures(self, dataset: Dataset, choice: Figure) -> NDArray[np.float64]:
         if choice == "scan" and dataset.scan_index is not None:
             return dataset.scan_index.astype(np.float64)
-        if choice == "total":
-            summary = self.session.state.summaries.get(self.session.state.dataset_id or "")
-            if summary is not None:
-                return summary.totals.reshape(-1)
-            return np.full(dataset.n_scan, np.nan)
+        if choice in FRAME_FIGURES:
+            known = self._of_patterns()
+            return np.full(dataset.n_scan, np.nan) if known is None else known
         return np.arange(dataset.n_scan, dtype=np.float64)
+
+    def _of_patterns(self) -> NDArray[np.float64] | None:
+        """Return the chosen figure of every pattern, as far as it is known."""
+        summary = self.session.state.summaries.get(self.session.state.dataset_id or "")
+        name = next((one for one in FRAME_FIGURES if one == self.figure.choice), None)
+        return None if summary is None or name is None else summary.figures.frames[name]
 
     def _ask_for_summary(self, dataset: Dataset) -> None:
         key = self.session.state.dataset_id
@@ -269,7 +274,11 @@ class ScanPanel(Panel):
             self.readout_changed.emit("")
             return
         y, x = dataset.scan_positions[index]
-        self.readout_changed.emit(f"frame {index} at y {y:.2f}, x {x:.2f} px")
+        place = f"frame {index} at y {y:.2f}, x {x:.2f} px"
+        name = next((one for one in FRAME_FIGURES if one == self.figure.choice), None)
+        if name is not None:
+            place += f" · {FIGURES[name]}: {value_text(float(self._figures(dataset, name)[index]), UNITS[name])}"
+        self.readout_changed.emit(place)
 
     def _coverage_hovered(self, reading: Reading | None) -> None:
         self.readout_changed.emit("" if reading is None else f"{self.coverage.read_out} patches")

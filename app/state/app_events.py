@@ -5,7 +5,7 @@ from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
 from app.state.examinations import DocumentExamined
-from app.state.readings import FrameRead, GroupsFound, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.events import Delivery
@@ -126,4 +126,6 @@ AppEvent: TypeAlias = (
     | FrameRead
     | GroupsFound
     | ScanSummarised
+    | RegionSummed
+    | ScanReading
 )

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from app.state.growing import GrowingTable
-from app.state.readings import FrameRead, GroupsFound, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine import events as engine
 from ptycho_engine.assumptions import assume
@@ -219,6 +219,10 @@ class AppState:
     """The groups that were looked for last."""
     summaries: Mapping[str, ScanSummarised] = field(default_factory=_nothing)
     """What was read of all patterns of each dataset, where somebody looked."""
+    regions: Mapping[str, RegionSummed] = field(default_factory=_nothing)
+    """The light in a rectangle of each dataset's patterns, where somebody drew one."""
+    readings: Mapping[str, ScanReading] = field(default_factory=_nothing)
+    """How the last reading of each kind stands."""
 
     @property
     def dataset(self) -> Dataset | None:

@@ -30,7 +30,7 @@ from app.state.canvas_changes import (
 )
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
-from app.state.readings import FrameRead, GroupsFound, ScanSummarised
+from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
 
@@ -117,8 +117,22 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             if event.dataset_id not in state.datasets:
                 return state
             return replace(state, summaries=with_entry(state.summaries, event.dataset_id, event))
+        case RegionSummed():
+            if event.dataset_id not in state.datasets:
+                return state
+            return replace(state, regions=with_entry(state.regions, event.dataset_id, event))
+        case ScanReading():
+            return _with_reading(state, event)
         case _:
             assert_never(event)
+
+
+def _with_reading(state: AppState, event: ScanReading) -> AppState:
+    last = state.readings.get(event.kind)
+    if event.state != "running" and (last is None or last.id != event.id):
+        # Another one was asked for meanwhile.
+        return state
+    return replace(state, readings=with_entry(state.readings, event.kind, event))
 
 
 def _begin(state: AppState, event: JobBegan) -> AppState:
@@ -251,6 +265,7 @@ def _with_result(state: AppState, event: _Result) -> AppState:
                 forgotten(state, key),
                 datasets=with_entry(state.datasets, key, event.dataset),
                 summaries=without_entry(state.summaries, key),
+                regions=without_entry(state.regions, key),
             )
             return _choose(state, key)
         case engine.BundleLoaded():
@@ -298,7 +313,7 @@ def _close(state: AppState, key: str) -> AppState:
     state = forgotten(state, key)
     if key in state.datasets:
         datasets = without_entry(state.datasets, key)
-        state = replace(state, summaries=without_entry(state.summaries, key))
+        state = replace(state, summaries=without_entry(state.summaries, key), regions=without_entry(state.regions, key))
         if key != state.dataset_id:
             return replace(state, datasets=datasets)
         return replace(

@@ -31,7 +31,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "diagnoses_changed": ("diagnoses", "examinations", "dismissed"),
     "log_changed": ("log",),
     "selection_changed": ("selected_frame", "dataset_id"),
-    "frames_changed": ("frame", "groups", "summaries"),
+    "frames_changed": ("frame", "groups", "summaries", "regions", "readings"),
     "notices_changed": ("notices",),
 }
 """The signal of each slice, and the fields of the state that belong to it."""

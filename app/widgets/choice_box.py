@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Generic, TypeVar, cast
 
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 KeyT = TypeVar("KeyT", bound=str)
 
@@ -19,6 +19,11 @@ class ChoiceBox(QComboBox, Generic[KeyT]):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for key, text in choices.items():
             self.addItem(text, key)
+
+    def narrow(self) -> None:
+        """Give way where there is little room: the longest text is then cut, not the window made wider."""
+        self.setMinimumWidth(80)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
     @property
     def choice(self) -> KeyT:

@@ -1,15 +1,10 @@
 """The status bar's contents: device, what lies under the pointer, the running job with its time left and Cancel."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
 from app.widgets.elided_label import ElidedLabel
-
-STILL_BAR = """
-QProgressBar { border: 1px solid palette(mid); border-radius: 2px; background: palette(base); text-align: center; }
-QProgressBar::chunk { background: palette(highlight); }
-"""
-"""The style's own bar glitters: it is painted sixty times a second as long as a job runs."""
+from app.widgets.still_bar import StillBar
 
 ALARM, WARNING = "#d9534f", "#c98a1b"
 
@@ -34,11 +29,7 @@ class JobBar(QWidget):
         self.title = QLabel(self)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
         self.title.setMaximumWidth(340)
-        self.progress = QProgressBar(self)
-        self.progress.setFixedWidth(160)
-        self.progress.setTextVisible(True)
-        self.progress.setAccessibleName("Progress of the job")
-        self.progress.setStyleSheet(STILL_BAR)
+        self.progress = StillBar("Progress of the job", 160, self)
         self.left = QLabel(self)
         self.left.setMinimumWidth(self.left.fontMetrics().horizontalAdvance("0:00:00 left"))
         self.cancel = QPushButton("Cancel", self)

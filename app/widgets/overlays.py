@@ -104,6 +104,9 @@ class Overlay:
         self._points.setZValue(12)
         self._hover = _MarkedBox(screen_pen("#ffffff", 1.0), 13)
         self._mark = _MarkedBox(screen_pen(MARK, 2.0), 14)
+        self._mask = pg.ImageItem(axisOrder="row-major")
+        self._mask.setZValue(8)
+        view_box.addItem(self._mask, ignoreBounds=True)
         for item in (self._grid, self._boxes, self._lines, self._points, *self._hover.items, *self._mark.items):
             view_box.addItem(item, ignoreBounds=True)
 
@@ -118,6 +121,18 @@ class Overlay:
             path.lineTo(column, bounds.bottom())
         self._grid.setPen(screen_pen(colour, 1.0))
         self._grid.setPath(path)
+
+    def set_mask(self, colours: ByteArray | None) -> None:
+        """Paint ``(height, width, 4)`` colours over the picture, clear where it is to be seen; or none."""
+        if colours is None:
+            self._mask.clear()
+        else:
+            self._mask.setImage(colours, levels=(0, 255), autoLevels=False)
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether colours are painted over the picture."""
+        return self._mask.image is not None
 
     def set_boxes(self, centres: Points, side: float) -> None:
         """Outline a square of ``side`` pixels around each of ``(n, 2)`` centres ``(row, column)``."""

@@ -174,6 +174,9 @@ class ScanPlot(QWidget):
 
     def _draw(self) -> None:
         seen = self._seen()
+        if len(self._points) > POINT_LIMIT and np.isfinite(self._figures).any():
+            # Of very many, those that have a figure: the sample of a scan is seen as points, not as specks of bins.
+            seen &= np.isfinite(self._figures)
         self._binned = int(np.count_nonzero(seen)) > POINT_LIMIT
         self._image.setVisible(self._binned)
         self._cloud.setVisible(not self._binned)

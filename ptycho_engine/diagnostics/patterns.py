@@ -83,19 +83,29 @@ def sampled_patterns(dataset: Dataset) -> IndexArray:
     dataset
         The scan; nothing is read of it.
     """
-    n_scan = dataset.n_scan
-    in_room = WHOLE_BYTES // (4 * dataset.n**2)
-    most = max(16, min(LARGEST_SAMPLE, in_room))
-    if n_scan <= max(most, in_room):
+    n_scan, most = dataset.n_scan, sample_size(dataset)
+    if most >= n_scan:
         return np.arange(n_scan)
-    stored = next((array for array in dataset.arrays if array.role == "diffraction"), None)
-    if stored is not None and stored.compressed and stored.n_bytes > LARGEST_INFLATED_BYTES:
+    if reads_from_the_beginning(dataset):
         return np.arange(most)
     positions = dataset.scan_positions
     distance = np.square(positions - np.median(positions, axis=0)).sum(axis=1)
     nearest = np.argsort(distance, kind="stable")[: most // 2]
     spread = np.linspace(0, n_scan - 1, most - most // 2).astype(np.int64)
     return np.union1d(nearest, spread).astype(np.int64)
+
+
+def sample_size(dataset: Dataset) -> int:
+    """Return how many patterns a sample of a scan holds: all of a short one."""
+    in_room = WHOLE_BYTES // (4 * dataset.n**2)
+    most = max(16, min(LARGEST_SAMPLE, in_room))
+    return dataset.n_scan if dataset.n_scan <= max(most, in_room) else most
+
+
+def reads_from_the_beginning(dataset: Dataset) -> bool:
+    """Return whether the patterns are packed and so large that to reach the last ones takes too long."""
+    stored = next((array for array in dataset.arrays if array.role == "diffraction"), None)
+    return stored is not None and stored.compressed and stored.n_bytes > LARGEST_INFLATED_BYTES
 
 
 def survey(dataset: Dataset) -> Generator[tuple[int, int], None, PatternFigures]:

@@ -201,10 +201,10 @@ def test_frames_are_read_beside_everything_else(bench: Bench) -> None:
     bench.settle()
     key = bench.state.dataset_id
     assert key is not None
-    bench.controller.summarise(key)
+    bench.controller.scan_reader.summarise(key)
     for index in range(6):
-        bench.controller.read_frame(key, index)
-    bench.controller.read_frame(key, 99)
+        bench.controller.scan_reader.read_frame(key, index)
+    bench.controller.scan_reader.read_frame(key, 99)
     bench.qtbot.waitUntil(lambda: bench.state.frame is not None and bench.state.frame.index == 5, timeout=30_000)
     bench.qtbot.waitUntil(lambda: key in bench.state.summaries, timeout=30_000)
     bench.qtbot.waitUntil(lambda: not bench.controller.runner.reading, timeout=30_000)

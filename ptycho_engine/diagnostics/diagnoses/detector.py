@@ -1,13 +1,12 @@
 """What the detector, or what was done to its pictures, got wrong."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_engine.diagnostics.diagnoses.check import Check
 from ptycho_engine.diagnostics.diagnoses.scan_evidence import PatternEvidence
 from ptycho_engine.diagnostics.illumination import empty_intensity
+from ptycho_engine.diagnostics.pixel_mask import dead_mask, is_at_limit, median_of_neighbours
 from ptycho_engine.documents import Diagnosis
 
 CORNER = 1.5
@@ -16,14 +15,8 @@ light reaches its rim evenly comes to 1."""
 OFF_CENTRE = 1.0 / 32
 """Part of the side by which the mean pattern may lie beside that of the probe. An object whose phase rises by a radian
 over the whole scan moves it by a tenth of a pixel."""
-CHANCE = 1e-6
-"""Probability, over all pixels, that as bright a pixel as its neighbours stays dark in every pattern."""
 LOST_LIGHT = 1e-3
 """Part of the light that dead pixels may lose before they matter to the fit."""
-PILE = 10
-"""Pixels that must share the greatest value exactly: clipping piles them up there."""
-FINE_LEVELS = 100
-"""Different values below which a shared greatest one means nothing: a handful of photons has few values."""
 DARK = 1e-3
 """Part of the median total below which a pattern holds nothing: the shutter was closed."""
 
@@ -65,23 +58,13 @@ def not_centred(evidence: PatternEvidence) -> Diagnosis | None:
 
 
 def dead_pixels(evidence: PatternEvidence) -> Diagnosis | None:
-    """Find pixels that are dark in every pattern although their neighbours are not.
-
-    With ``m`` the median over the eight neighbours of the part of the patterns in which they are lit, a pixel like them
-    is dark in all of k patterns with the chance ``(1 - m)^k``; those below ``CHANCE`` over all pixels are dead.
-    """
-    from scipy.ndimage import median_filter
-
+    """Find pixels that are dark in every pattern although their neighbours are not."""
     figures = evidence.figures
     k = int(np.isfinite(figures.totals).sum())
-    around = np.ones((3, 3), bool)
-    around[1, 1] = False
-    lit = np.clip(median_filter(figures.lit_share, footprint=around, mode="nearest"), 0.0, 1.0)
-    chance = k * np.log1p(-np.minimum(lit, 1.0 - 1e-12))
-    dead = (figures.lit_share == 0) & (chance < math.log(CHANCE / lit.size))
+    dead = dead_mask(figures.lit_share, k)
     if not dead.any():
         return None
-    lost = float(median_filter(figures.mean_intensity, footprint=around, mode="nearest")[dead].sum())
+    lost = float(median_of_neighbours(figures.mean_intensity)[dead].sum())
     share = lost / max(lost + float(figures.mean_intensity.sum()), 1e-300)
     rows, columns = np.nonzero(dead)
     named = ", ".join(f"({row}, {column})" for row, column in zip(rows[:4], columns[:4], strict=True))
@@ -99,7 +82,7 @@ def saturated_pixels(evidence: PatternEvidence) -> Diagnosis | None:
     """Find a greatest value that many pixels share exactly, as many as lie within a tenth below it."""
     figures = evidence.figures
     shared, nearly = figures.n_greatest, figures.n_nearly
-    if figures.n_levels < FINE_LEVELS or shared < PILE or shared < nearly:
+    if not is_at_limit(shared, nearly, figures.n_levels):
         return None
     return Diagnosis(
         "saturated-pixels",

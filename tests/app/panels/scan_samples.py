@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.jobs.reader import find_groups, read_frame, summarise_scan
+from app.jobs.reader import find_groups, read_frame, sum_scan_region, summarise_scan
 from app.panels.dataset import DatasetPanel
 from app.panels.scan import ScanPanel
 from app.state.app_events import JobBegan
@@ -126,6 +126,7 @@ class Answering:
         panel.frame_asked.connect(lambda index: self.asked.append(("select", index)))
         if isinstance(panel, DatasetPanel):
             panel.frame_data_asked.connect(self._frame)
+            panel.region_asked.connect(self._region)
         else:
             panel.groups_asked.connect(self._groups)
 
@@ -135,7 +136,11 @@ class Answering:
 
     def _summary(self, dataset_id: str) -> None:
         self.asked.append(("summary",))
-        self._apply(summarise_scan(dataset_id, self._session.state.datasets[dataset_id]))
+        self._apply(summarise_scan(dataset_id, self._session.state.datasets[dataset_id], whole=True))
+
+    def _region(self, dataset_id: str, rectangle: Rectangle, whole: bool) -> None:
+        self.asked.append(("region", rectangle, whole))
+        self._apply(sum_scan_region(dataset_id, self._session.state.datasets[dataset_id], rectangle, whole=whole))
 
     def _groups(self, dataset_id: str, gridsize: int, neighbor_count: int) -> None:
         self.asked.append(("groups", gridsize, neighbor_count))
