@@ -9,7 +9,7 @@ from typing import Any
 
 from ptycho_engine.artefacts.strict_json import json_text
 from ptycho_engine.config import InferConfig, TrainConfig
-from ptycho_engine.diagnostics.diagnoses import DIAGNOSES
+from ptycho_engine.diagnostics.diagnoses import is_collapse
 from ptycho_engine.documents import Dataset
 from ptycho_engine.errors import TrainingDiverged
 from ptycho_engine.events import (
@@ -153,7 +153,7 @@ class _Watched:
             found = event.diagnosis
             if found.severity == "error":
                 self.errors.setdefault(found.id, self.epoch)
-                if DIAGNOSES.get(found.id).collapse:
+                if is_collapse(found.id):
                     self.collapses.add(found.id)
             elif found.severity == "warning":
                 self.warnings.setdefault(found.id, self.epoch)

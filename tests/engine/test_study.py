@@ -1,6 +1,7 @@
 """Studies: trials are run once, kept, gone on with, and made into tables."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import pytest
 
 from ptycho_engine.cli import main
 from ptycho_engine.config import TrainConfig
-from ptycho_engine.events import EngineEvent, MessageLogged, Progressed, StepDone
+from ptycho_engine.documents import Diagnosis
+from ptycho_engine.errors import TrainingDiverged
+from ptycho_engine.events import DiagnosisFound, EngineEvent, EpochDone, MessageLogged, Progressed, StepDone
 from ptycho_engine.recipes import plan_training
+from ptycho_engine.studies import trial as trial_module
 from ptycho_engine.studies.recipes import ABLATION, SCAN, SHORT, StudyConfig, recipe_trials
 from ptycho_engine.studies.study import OUTCOMES_FILE, TABLES_FILE, read_outcomes, run_study, write_tables
 from ptycho_engine.studies.tables import study_tables
-from ptycho_engine.studies.trial import Outcome, Trial
+from ptycho_engine.studies.trial import Outcome, Trial, run_trial
 from ptycho_engine.studies.variants import VARIANTS
 from tests.helpers.cancelled import until
 from tests.helpers.tiny_scan import N, tiny_scan
@@ -51,6 +55,23 @@ def test_a_stopped_study_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not list(run_study([], SCANS, tmp_path))[:-1]
     assert "| reliable | 2 |" in write_tables(again, tmp_path)
     assert (tmp_path / TABLES_FILE).read_text().count("\n## ") == 1
+
+
+def test_errors_are_kept_with_their_epoch_and_collapses_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*_: object, **__: object) -> Iterator[EngineEvent]:
+        yield DiagnosisFound(Diagnosis("overfit", "warning", "m", "h"))
+        yield EpochDone(1, 3, 5, 1.0, None, 1e-3, True)
+        yield DiagnosisFound(Diagnosis("flat-amplitude", "error", "m", "h"))
+        raise TrainingDiverged("the loss is not finite", "h")
+
+    monkeypatch.setattr(trial_module, "train", told)
+    running = run_trial(TRIALS[0], *SCANS["tiny"])
+    with pytest.raises(StopIteration) as ended:
+        next(running)
+    found = ended.value.value
+    assert found.findings == {"overfit": 1, "flat-amplitude": 2}
+    assert (found.named_in_epoch, found.collapsed) == (2, True)
+    assert math.isnan(found.complex)
 
 
 def test_a_table_tells_spread_collapse_and_false_alarms() -> None:
