@@ -1,5 +1,6 @@
 """Figures and histogram of one tensor of a network."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import frozen_array
 
 BINS = 60
-"""Bins of a histogram, from the least to the greatest value."""
+"""Most bins of a histogram, from the least to the greatest value; few values have fewer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,4 +70,4 @@ def _histogram(finite: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]
     if high - low <= 8 * BINS * np.spacing(max(abs(low), abs(high))):
         reach = 0.5 * max(abs(low), 1.0)
         return np.array([finite.size]), np.array([low - reach, high + reach])
-    return np.histogram(finite, bins=min(BINS, max(1, finite.size)), range=(low, high))
+    return np.histogram(finite, bins=min(BINS, math.ceil(2 * math.sqrt(finite.size))), range=(low, high))

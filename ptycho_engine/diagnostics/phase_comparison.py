@@ -12,6 +12,8 @@ SAME_FACTOR = 1.25
 """Factor within which mean and spread must have grown alike for the change to be one of scale."""
 COLLAPSED = 0.1
 """Part of the training's contrast below which the network draws a constant."""
+NEARLY_FLAT = 0.02
+"""Spread of a patch over its mean below which there is hardly a picture in the amplitude."""
 RECOGNISED = 0.03
 """Relative difference within which a measured factor is taken for a known one."""
 
@@ -197,6 +199,11 @@ def _together(a: PhaseFigures, b: PhaseFigures, network: Bundle | None, *, compa
         )
     elif 1 / AGREE <= factor <= AGREE and 1 / AGREE <= spread <= AGREE:
         lines.append("Training and inference are at the same level, as they should be.")
+        if max(math.sqrt(side.var_zero_mean) / side.mean for side in (a, b)) < NEARLY_FLAT:
+            lines.append(
+                f"In both, a patch varies by {100 * math.sqrt(b.var_zero_mean) / b.mean:.2g} % about its mean: either "
+                "the specimen hardly absorbs, or the network has drawn no picture yet."
+            )
     else:
         alike = 1 / SAME_FACTOR <= contrast <= SAME_FACTOR
         changed = (

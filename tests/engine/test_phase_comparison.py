@@ -83,6 +83,13 @@ def test_the_cause_is_told_in_words(inference: np.ndarray, words: str) -> None:
     assert sum("same level" in line for line in found) == (words == "same level")
 
 
+def test_a_training_and_an_inference_without_contrast_are_named() -> None:
+    flat = [stats(patches(2.0, 0.004), phase) for phase in ("train", "inference")]
+    level, contrast = causes(flat[:1], flat[1:], NETWORK)
+    assert "same level" in level
+    assert "hardly absorbs" in contrast
+
+
 def test_ones_in_place_of_a_known_object_are_named() -> None:
     (line,) = causes([stats(np.ones((4, 1, 8, 8)), "train")], [])
     assert "no known object" in line

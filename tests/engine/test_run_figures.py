@@ -49,7 +49,7 @@ def test_what_is_none_of_these_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_layer_is_described_by_figures_and_a_histogram() -> None:
-    values = np.random.default_rng(0).standard_normal((8, 4, 3, 3)).astype(np.float32)
+    values = np.random.default_rng(0).standard_normal((32, 4, 3, 3)).astype(np.float32)
     figures = layer_figures("conv", values)
     counts, edges = np.histogram(values.astype(float), BINS)
     assert np.array_equal(figures.histogram, counts)
