@@ -73,7 +73,8 @@ INFER_AS = {f"infer_as_{name}": name for name in MODES}
 """The compatibility mode of each action that infers as an older release did."""
 
 ACTIONS: tuple[ActionSpec, ...] = (
-    ActionSpec("open", "&Open…", "Ctrl+O", "Open scans (.npz) and bundles (wts.h5.zip)", icon="open"),
+    ActionSpec("open", "&Open…", "Ctrl+O", "Open scans, bundles and patch statistics", icon="open"),
+    ActionSpec("open_folder", "Open &folder…", "Ctrl+Shift+O", "Open a run folder or a debug dump, also PtychoPINN's"),
     ActionSpec("save_bundle", "&Save bundle as…", "Ctrl+S", "Save the current bundle as a file", why_not_save),
     ActionSpec(
         "export_canvas", "&Export canvas…", "Ctrl+E", "Write the stitched object as NPZ or as pictures", why_not_export

@@ -122,7 +122,9 @@ def arguments_of(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ptychoscope", description="Train and inspect PtychoPINN networks for X-ray ptychography."
     )
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="scans (.npz) and bundles (wts.h5.zip)")
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="scans (.npz), bundles (wts.h5.zip), run folders"
+    )
     parser.add_argument("--demo", action="store_true", help="start an inference as soon as scan and bundle are open")
     parser.add_argument(
         "--screenshot-dir", type=Path, metavar="DIR", help="save a picture of the window and of each panel, and end"

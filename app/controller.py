@@ -10,6 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from app.display.exports import Export
+from app.jobs.bundle_reader import compare_open_bundles, study_bundle
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
@@ -113,6 +114,22 @@ class Controller(QObject):
     def _examine(self, key: str, document: Dataset | Bundle, bundle: Bundle | None) -> Iterator[DocumentExamined]:
         return examine(key, self._verbs.examine(document, bundle))
 
+    def study(self, bundle_id: str) -> None:
+        """Compute figures of the layers of a bundle, and look into its file."""
+        bundle = self._session.state.bundles.get(bundle_id)
+        if bundle is None:
+            return
+        job = JobState(self.runner.new_id("study"), "study", f"Reading the layers of {bundle.name}")
+        self.runner.start(Task(job, partial(study_bundle, bundle_id, bundle), "study"))
+
+    def compare(self, a: str, b: str) -> None:
+        """Find what differs between two open bundles."""
+        one, other = (self._session.state.bundles.get(key) for key in (a, b))
+        if one is None or other is None:
+            return
+        job = JobState(self.runner.new_id("compare"), "compare", f"Comparing {one.name} with {other.name}")
+        self.runner.start(Task(job, partial(compare_open_bundles, a, one, b, other), "compare"))
+
     def dismiss(self, key: str, name: str) -> None:
         """Put a finding away."""
         self._session.apply(DiagnosisDismissed(key, name))
@@ -191,7 +208,9 @@ class Controller(QObject):
             dataset_id=state.dataset_id,
             bundle_id=state.bundle_id,
         )
-        verb = partial(self._verbs.infer, state.dataset, bundle, InferConfig(compatibility=compatibility))
+        # Nothing is written without a folder; the statistics are those that the Statistics panel shows.
+        config = InferConfig(compatibility=compatibility, log_patch_stats=True)
+        verb = partial(self._verbs.infer, state.dataset, bundle, config)
         self._compute(Task(job, verb, "compute"))
 
     def refine(self, request: RefineRequest) -> None:
@@ -235,6 +254,10 @@ class Controller(QObject):
         self.runner.cancel("compute" if self.runner.computing else "files")
 
     # Results
+
+    def write_report(self, folder: Path, path: Path) -> None:
+        """Write the artefact inventory of a run as one HTML file."""
+        self._write("report", f"Reporting {folder.name}", partial(self._verbs.write_report, folder, path))
 
     def save_bundle(self, path: Path) -> None:
         """Save the current bundle under another name."""

@@ -14,7 +14,7 @@ from app.widgets.table import Cell, Table
 from ptycho_engine import __version__
 
 DialogT = TypeVar("DialogT", bound=QDialog)
-OPEN_FILTER = "Scans, bundles and runs (*.npz *.zip *.h5 *.hdf5 *.ckpt run.json);;All files (*)"
+OPEN_FILTER = "Scans, bundles and runs (*.npz *.zip *.h5 *.hdf5 *.ckpt *.json);;All files (*)"
 
 
 def ask_before_closing(
@@ -48,6 +48,15 @@ def ask_for_files(parent: QWidget, folder: str, use: Callable[[list[str]], None]
     """Let the person choose files to open."""
     dialog = QFileDialog(parent, "Open", folder, OPEN_FILTER)
     dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+    dialog.filesSelected.connect(use)
+    return _opened(dialog)
+
+
+def ask_for_folder(parent: QWidget, folder: str, use: Callable[[list[str]], None]) -> QFileDialog:
+    """Let the person choose the folder of a run or a debug dump to open."""
+    dialog = QFileDialog(parent, "Open folder", folder)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
     dialog.filesSelected.connect(use)
     return _opened(dialog)
 

@@ -1,4 +1,4 @@
-"""Brings to the front what was just asked for: a scan that was opened, the patches of a job that begins."""
+"""Brings to the front what was just asked for: a scan or figures that open, the patches of a job that begins."""
 
 from collections.abc import Callable
 
@@ -38,6 +38,7 @@ class Front(QObject):
         self._front_panel = front_panel
         self._show = show
         self._dataset_id = session.state.dataset_id
+        self._figures_id = session.state.figures_id
         self._job_id = session.state.job.id if session.state.job is not None else ""
         session.documents_changed.connect(self._documents_changed)
         session.job_changed.connect(self._job_changed)
@@ -46,6 +47,11 @@ class Front(QObject):
         state = self._session.state
         opened = state.dataset_id is not None and state.dataset_id != self._dataset_id
         self._dataset_id = state.dataset_id
+        figures = state.figures_id is not None and state.figures_id != self._figures_id
+        self._figures_id = state.figures_id
+        document = state.figures.get(state.figures_id or "") if figures else None
+        if document is not None and (document.stats or document.dumps) and not opened and not state.busy:
+            self._show("statistics")
         # Patches that are there stay in sight; a panel without any has less to say than the scan.
         if opened and state.preview is None and not state.busy and self._front_panel() == "patches":
             self._show("dataset")

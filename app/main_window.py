@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 from app import dialogs
 from app.actions import ACTIONS, INFER_AS, Actions
 from app.arrangement import AREAS, Arrangement
+from app.display.exports import with_suffix
 from app.display.wording import duration
 from app.front import Front
 from app.layouts import LAYOUTS
@@ -134,6 +135,7 @@ class MainWindow(QMainWindow):
     def _connect_actions(self) -> None:
         handlers = {
             "open": self._ask_for_files,
+            "open_folder": self._ask_for_folder,
             "save_bundle": self._ask_where_to_save,
             "export_canvas": self._ask_where_to_export,
             "close_dataset": self._close_dataset,
@@ -161,7 +163,7 @@ class MainWindow(QMainWindow):
     def _show_state(self) -> None:
         state = self.session.state
         self.actions_by_id.update(state)
-        empty = not (state.datasets or state.bundles or state.runs or state.busy)
+        empty = not (state.datasets or state.bundles or state.runs or state.figures or state.busy)
         self.middle.setCurrentWidget(self.welcome if empty else self.tabs)
         self.notice_bar.show_notices(
             [NoticeText(note.key, note.level, note.message, note.details, note.count) for note in state.notices]
@@ -227,6 +229,9 @@ class MainWindow(QMainWindow):
     def _ask_for_files(self) -> None:
         dialogs.ask_for_files(self, self.settings.settings.last_folder, self.open_asked.emit)
 
+    def _ask_for_folder(self) -> None:
+        dialogs.ask_for_folder(self, self.settings.settings.last_folder, self.open_asked.emit)
+
     def _open_recent(self, path: str) -> None:
         self.open_asked.emit([path])
 
@@ -237,21 +242,21 @@ class MainWindow(QMainWindow):
         dialogs.ask_where_to_save(self, "Save bundle as", folder / name, BUNDLE_FILTER, self._save_chosen)
 
     def _save_chosen(self, path: str) -> None:
-        self.save_bundle_asked.emit(_with_suffix(path, ".h5.zip"))
+        self.save_bundle_asked.emit(with_suffix(path, ".h5.zip"))
 
     def _ask_where_to_export(self) -> None:
         proposal = Path(self.settings.settings.last_folder or Path.home()) / "reconstruction.npz"
         dialogs.ask_where_to_save(self, "Export canvas", proposal, CANVAS_FILTER, self._export_chosen)
 
     def _export_chosen(self, path: str) -> None:
-        self.export_canvas_asked.emit(_with_suffix(path, ".npz"))
+        self.export_canvas_asked.emit(with_suffix(path, ".npz"))
 
     def _ask_where_to_simulate(self) -> None:
         proposal = Path(self.settings.settings.last_folder or Path.home()) / "demo_scan.npz"
         dialogs.ask_where_to_save(self, "Simulate a demo scan", proposal, "Scans (*.npz)", self._simulate_chosen)
 
     def _simulate_chosen(self, path: str) -> None:
-        self.simulate_asked.emit(_with_suffix(path, ".npz"))
+        self.simulate_asked.emit(with_suffix(path, ".npz"))
 
     def _close_dataset(self) -> None:
         if self.session.state.dataset_id is not None:
@@ -393,8 +398,3 @@ def _accept_copy(event: QDropEvent) -> None:
 
 def _any_busy(state: AppState) -> bool:
     return state.busy or (state.file_job is not None and state.file_job.busy)
-
-
-def _with_suffix(path: str, suffix: str) -> Path:
-    chosen = Path(path)
-    return chosen if chosen.suffix else chosen.with_name(chosen.name + suffix)

@@ -70,7 +70,8 @@ class Menus(QObject):
 
     def _fill_file(self, menu: QMenu) -> None:
         menu.setToolTipsVisible(True)
-        self._put(menu, "open")
+        for name in ("open", "open_folder"):
+            self._put(menu, name)
         self.recent = menu.addMenu("Open &recent")
         for name in ("close_dataset", "", "save_bundle", "export_canvas", "", "quit"):
             self._put(menu, name)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ptycho_engine.diagnostics.diagnoses import diagnose
 from ptycho_engine.diagnostics.diagnoses.scan_evidence import CountEvidence
+from ptycho_engine.diagnostics.layer_figures import layer_figures
 from ptycho_engine.documents import Dataset, Diagnosis
 from ptycho_engine.errors import DatasetError
 from ptycho_engine.events import DiagnosisFound
@@ -159,21 +160,18 @@ def describe_layers(state: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
     """Return name, shape, dtype and figures of each tensor."""
     rows = []
     for name, tensor in state.items():
-        # Of complex numbers the figures are those of the real and the imaginary parts together.
-        parts = np.stack((tensor.real, tensor.imag)) if np.iscomplexobj(tensor) else tensor
-        values = np.asarray(parts, np.float64)
-        finite = values[np.isfinite(values)]
+        figures = layer_figures(name, tensor)
         rows.append(
             {
                 "name": name,
-                "shape": list(tensor.shape),
-                "dtype": str(tensor.dtype),
-                "count": int(tensor.size),
-                "mean": float(finite.mean()) if finite.size else None,
-                "std": float(finite.std()) if finite.size else None,
-                "min": float(finite.min()) if finite.size else None,
-                "max": float(finite.max()) if finite.size else None,
-                "n_not_finite": int(values.size - finite.size),
+                "shape": list(figures.shape),
+                "dtype": figures.dtype,
+                "count": figures.count,
+                "mean": figures.mean,
+                "std": figures.std,
+                "min": figures.minimum,
+                "max": figures.maximum,
+                "n_not_finite": figures.n_not_finite,
             }
         )
     return rows

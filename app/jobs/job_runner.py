@@ -16,10 +16,10 @@ from app.state.requests import TrainRequest
 from app.state.session import Session
 
 Verb = Callable[[], Iterator[JobEvent]]
-Slot = Literal["compute", "files", "frame", "summary", "region", "groups", "examine"]
-"""In each place runs at most one job; the latter five only read what is looked at, and are no jobs to the person."""
-READINGS: tuple[Slot, ...] = ("frame", "summary", "region", "groups", "examine")
-IN_LINE: tuple[Slot, ...] = ("files", "examine")
+Slot = Literal["compute", "files", "frame", "summary", "region", "groups", "examine", "study", "compare"]
+"""In each place runs at most one job; all but two only read what is looked at, and are no jobs to the person."""
+READINGS: tuple[Slot, ...] = ("frame", "summary", "region", "groups", "examine", "study", "compare")
+IN_LINE: tuple[Slot, ...] = ("files", "examine", "study")
 """Where every task waits for its turn."""
 
 
@@ -75,8 +75,8 @@ class JobRunner(QObject):
     def start(self, task: Task) -> bool:
         """Start a job, or let it wait for its turn; return whether it was accepted.
 
-        A second computing job is refused; files and examinations wait in line; of the other readings only the last one
-        asked for waits.
+        A second computing job is refused; files, examinations and studies wait in line; of the other readings only
+        the last one asked for waits.
         """
         if task.slot not in self._threads:
             self._begin(task)

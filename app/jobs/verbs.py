@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.jobs.run_opener import open_run, run_folder_of
-from app.state.app_events import RunOpened
+from app.jobs.run_opener import holds_figures, open_figures
+from app.state.app_events import FiguresOpened, RunOpened
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.events import (
@@ -39,11 +39,10 @@ class CanvasExport:
 class EngineVerbs:
     """The engine's verbs as the window uses them; tests put others in their place."""
 
-    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
-        """Open a dataset, a bundle or the folder of a run, told apart by what they hold."""
-        folder = run_folder_of(path)
-        if folder is not None:
-            yield from open_run(folder)
+    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened | FiguresOpened]:
+        """Open a dataset, a bundle, a run, a debug dump or patch statistics, told apart by what they hold."""
+        if holds_figures(path):
+            yield from open_figures(path)
             return
         if holds_a_bundle(path):
             from ptycho_engine.bundles import read_bundle
@@ -107,6 +106,14 @@ class EngineVerbs:
 
         save_bundle(bundle, path)
         yield BundleSaved(path)
+
+    def write_report(self, folder: Path, path: Path) -> Iterator[EngineEvent]:
+        """Write the artefact inventory of a run as one HTML file."""
+        from ptycho_engine.artefacts.report_html import write_report
+        from ptycho_engine.artefacts.run_report import report_run
+
+        write_report(report_run(folder), path)
+        yield FileWritten(path)
 
     def export_canvas(self, export: CanvasExport, path: Path) -> Iterator[EngineEvent]:
         """Write ``reconstruction.npz``, or pictures of amplitude and phase beside each other for ``.png``."""

@@ -1,100 +1,59 @@
-"""What a bundle is: a summary card, its parameters, its layers."""
-
-import json
-from typing import Any
+"""What a bundle is: a summary, its parameters, layers, files and safety report; and how it differs from another."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QScrollArea,
-    QSplitter,
     QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from app.display.wording import n_bytes, number, whole
+from app.display.bundle_card import card_lines
+from app.display.wording import n_bytes
 from app.panels.panel import Panel
+from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.session import Session
 from app.widgets.assumption_form import AssumptionForm
+from app.widgets.comparison_view import ComparisonView
+from app.widgets.content_or_hint import ContentOrHint
+from app.widgets.elided_label import ElidedLabel
+from app.widgets.layer_view import LayerView
+from app.widgets.parameter_view import ParameterView
+from app.widgets.safety_view import SafetyView
 from app.widgets.table import Cell, Table
-from ptycho_engine.bundles.generator_records import GENERATORS
-from ptycho_engine.config import ModelConfig
-from ptycho_engine.documents import Bundle
+from ptycho_engine.bundles.parameters import bundle_parameters
+from ptycho_engine.documents import TENSORFLOW_ERA, Bundle
 
-PREDICTS = {
-    "amplitude": "normalised amplitudes; modes of the probe add coherently",
-    "rectangular": "intensities of normalised amplitudes; modes of the probe add incoherently",
-    "counts": "counts; modes of the probe add incoherently",
-}
+NONE_OPEN = "No bundle is open. Open one (Ctrl+O), drop one on the window, or train a network."
 
 
-def card_lines(bundle: Bundle) -> list[tuple[str, str]]:
-    """Return the summary of a bundle, a caption and a text for each line."""
-    model = bundle.model
-    lines = [
-        ("File", str(bundle.path) if bundle.path is not None else "not saved"),
-        ("Release family", bundle.era),
-        ("Network", f"{model.architecture} · {_size(model)}"),
-        ("Patch side N", f"{model.n} px"),
-        ("Gridsize", f"{model.gridsize} ({model.channels} pattern{'' if model.channels == 1 else 's'} in a group)"),
-        ("Parameters", f"{whole(bundle.n_parameters)} in {len(bundle.state)} tensors"),
-        ("Intensity scale", f"{number(bundle.intensity_scale, 7)} – {bundle.intensity_scale_origin}"),
-        ("Input scale k", number(bundle.input_scale, 6) if bundle.input_scale is not None else "not recorded"),
-        ("Photons", number(bundle.n_photons) if bundle.n_photons is not None else "not recorded"),
-        ("Predicts", PREDICTS[model.forward_model]),
-        ("Probe scale", number(model.probe_scale)),
-    ]
-    statistics = bundle.count_statistics
-    if statistics is not None:
-        text = f"{number(statistics.mean_measured_intensity, 6)} in a pixel; input scale "
-        lines.append(("Counts of the training", f"{text}{number(statistics.rms_input_scale, 6)}"))
-    for key in ("dataset", "seed", "date", "version"):
-        if key in bundle.provenance:
-            lines.append((key.capitalize(), str(bundle.provenance[key])))
-    if bundle.notes:
-        lines.append(("Notes", "\n".join(bundle.notes)))
-    return lines
-
-
-def _size(model: ModelConfig) -> str:
-    if model.architecture in GENERATORS:
-        return f"width {model.fno_width} · {model.fno_modes} frequencies an axis · input {model.input_transform}"
-    return f"filters × {model.n_filters_scale}"
-
-
-def parameter_rows(bundle: Bundle) -> list[tuple[Cell, ...]]:
-    """Return the flat parameters and the training settings as rows."""
-    rows: list[tuple[Cell, ...]] = []
-    for source, values in (("params", bundle.params), ("training", bundle.training), ("origin", bundle.provenance)):
-        rows += [(Cell(str(key)), Cell(_text(value)), Cell(source)) for key, value in values.items()]
-    return rows
-
-
-def layer_rows(bundle: Bundle) -> list[tuple[Cell, ...]]:
-    """Return the tensors as rows: name, shape, dtype, count."""
+def member_rows(bundle: Bundle, study: BundleStudied | None) -> list[tuple[Cell, ...]]:
+    """Return the files in the archive with their sizes and digests."""
+    sha1 = study.digests.members_sha1 if study is not None and study.digests is not None else {}
     return [
         (
-            Cell(name),
-            Cell(" × ".join(str(length) for length in tensor.shape) or "one value"),
-            Cell(str(tensor.dtype)),
-            Cell(whole(int(tensor.size)), int(tensor.size)),
+            Cell(member.name),
+            Cell(n_bytes(member.n_bytes), member.n_bytes),
+            Cell(sha1.get(member.name, "…")),
+            Cell(member.sha256),
         )
-        for name, tensor in bundle.state.items()
+        for member in bundle.members
     ]
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return number(value, 8)
-    if isinstance(value, (dict, list, tuple)):
-        return json.dumps(value, default=str)
-    return str(value)
+def archive_text(study: BundleStudied | None) -> str:
+    """Return size and digests of the file itself, one a line."""
+    if study is None or (study.digests is None and not study.problem):
+        return "The file is being read…"
+    if study.digests is None:
+        return study.problem
+    digests = study.digests
+    return f"The archive: {n_bytes(digests.n_bytes)}\nSHA-1 {digests.sha1}\nSHA-256 {digests.sha256}"
 
 
 class BundlePanel(Panel):
@@ -102,88 +61,130 @@ class BundlePanel(Panel):
 
     title = "Bundle"
     panel_id = "bundle"
-    help_text = "The current bundle: where its scales come from, all parameters, all layers."
+    help_text = "The current bundle: its scales, parameters, layers, files, what it would have run; compared to others."
 
     assume_asked = Signal(str, object)
     """``str``, ``str | None``: read a setting that the bundle leaves open so; ``None`` leaves it to the patterns."""
+    study_asked = Signal(str)
+    """The layers and the file of this bundle should be looked into."""
+    comparison_asked = Signal(str, str)
+    """These two bundles should be compared."""
+    export_asked = Signal(object)
+    """``Export`` of a picture of kernels."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._shown: Bundle | None = None
-        self.heading = QLabel(self)
-        self.heading.setTextFormat(Qt.TextFormat.PlainText)
+        self._study: BundleStudied | None = None
+        self._asked: Bundle | None = None
+        self._pair: tuple[Bundle | None, Bundle | None] = (None, None)
+        self._comparison: BundlesCompared | None = None
+        self.heading = ElidedLabel(parent=self)
         font = self.heading.font()
         font.setBold(True)
         font.setPointSizeF(font.pointSizeF() * 1.2)
         self.heading.setFont(font)
-        self.heading.setWordWrap(True)
-        self._card = QWidget(self)
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText("Search parameters, layers, files")
+        self.search.setClearButtonEnabled(True)
+        self.search.setAccessibleName("Search parameters, layers and files")
+        self.parameter_view = ParameterView(self)
+        self.layer_view = LayerView(self)
+        self.archive = QLabel(self)
+        self.archive.setTextFormat(Qt.TextFormat.PlainText)
+        self.archive.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.members = Table("Files in the archive", ("file", "size", "SHA-1", "SHA-256"), stretch=3, parent=self)
+        self.members.limit_width(2, 200)
+        self.safety = SafetyView(self)
+        self.comparison = ComparisonView(self)
+        self.tables = self._tabs()
+        self.pages = ContentOrHint(self._content(), self)
+        self.pages.show_hint(NONE_OPEN)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.pages)
+        self.take_keys(self.search)
+        for table in (self.parameter_view.table, self.layer_view.table, self.members):
+            self.search.textChanged.connect(table.set_filter)
+        self.comparison.other_chosen.connect(self._compare)
+        self.tables.currentChanged.connect(self._show_comparison)
+        self.layer_view.kernels.view.export_asked.connect(self.export_asked)
+        self.watch(session.documents_changed)
+        self.watch(session.studies_changed)
+
+    def _content(self) -> QWidget:
+        content = QWidget(self)
+        top = QHBoxLayout()
+        top.addWidget(self.heading, 1)
+        top.addWidget(self.search, 1)
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(top)
+        column.addWidget(self.tables, 1)
+        return content
+
+    def _tabs(self) -> QTabWidget:
+        files = QWidget(self)
+        column = QVBoxLayout(files)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.addWidget(self.archive)
+        column.addWidget(self.members, 1)
+        tabs = QTabWidget(self)
+        tabs.setDocumentMode(True)
+        for page, title in (
+            (self._summary(), "&Summary"),
+            (self.parameter_view, "&Parameters"),
+            (self.layer_view, "&Layers"),
+            (files, "&Digests"),
+            (self.safety, "Safet&y"),
+            (self.comparison, "&Compare"),
+        ):
+            tabs.addTab(page, title)
+        return tabs
+
+    def _summary(self) -> QWidget:
+        upper = QWidget(self)
+        self._card = QWidget(upper)
         self.card = QFormLayout(self._card)
         self.card.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.card.setContentsMargins(0, 6, 0, 6)
-        self.search = QLineEdit(self)
-        self.search.setPlaceholderText("Search parameters and layers")
-        self.search.setClearButtonEnabled(True)
-        self.search.setAccessibleName("Search parameters and layers")
-        self.parameters = Table("Parameters", ("parameter", "value", "kept in"), stretch=1, parent=self)
-        self.layers = Table("Layers", ("layer", "shape", "type", "values"), parent=self)
-        for table in (self.parameters, self.layers):
-            table.setSortingEnabled(True)
-            # In the order of the file until a column is clicked.
-            table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
-            self.search.textChanged.connect(table.set_filter)
-        self.members = Table("Files in the archive", ("file", "size", "SHA-256"), stretch=2, parent=self)
-        self.tables = QTabWidget(self)
-        self.tables.addTab(self.parameters, "Parameters")
-        self.tables.addTab(self.layers, "Layers")
-        self.tables.addTab(self.members, "Files")
-        lower = QWidget(self)
-        below = QVBoxLayout(lower)
-        below.setContentsMargins(0, 0, 0, 0)
-        below.addWidget(self.search)
-        below.addWidget(self.tables, 1)
-        upper = QWidget(self)
-        above = QVBoxLayout(upper)
-        above.setContentsMargins(0, 0, 0, 0)
-        above.addWidget(self.heading)
-        self.open_settings = AssumptionForm(self)
+        self.open_settings = AssumptionForm(upper)
         self.open_settings.chosen.connect(self.assume_asked)
+        above = QVBoxLayout(upper)
+        above.setContentsMargins(4, 4, 4, 0)
         above.addWidget(self.open_settings)
         above.addWidget(self._card)
         above.addStretch(1)
-        # A scroll area gives wrapped lines the height they need, and a small window the choice of what to see.
+        # A scroll area gives wrapped lines the height they need.
         scroll = QScrollArea(self)
         scroll.setWidget(upper)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        split = QSplitter(Qt.Orientation.Vertical, self)
-        split.addWidget(scroll)
-        split.addWidget(lower)
-        split.setStretchFactor(1, 1)
-        split.setChildrenCollapsible(False)
-        split.setSizes([300, 300])
-        layout = QVBoxLayout(self)
-        layout.addWidget(split)
-        self.take_keys(self.search)
-        self.watch(session.documents_changed)
+        return scroll
 
     def refresh(self) -> None:
-        """Show the current bundle."""
-        bundle = self.session.state.bundle
-        words = self.session.state.assumptions.get(self.session.state.bundle_id or "", {})
+        """Show the current bundle, and what was computed of it."""
+        state = self.session.state
+        bundle = state.bundle
+        words = state.assumptions.get(state.bundle_id or "", {})
         self.open_settings.show_open(bundle.assumed if bundle is not None else (), words)
-        if bundle is self._shown and bundle is not None:
+        if bundle is not self._shown:
+            self._shown, self._study = bundle, None
+            self._show_bundle(bundle)
+        if bundle is None:
             return
-        self._shown = bundle
+        self._show_study(bundle)
+        self._show_comparison()
+
+    def _show_bundle(self, bundle: Bundle | None) -> None:
         while self.card.rowCount():
             self.card.removeRow(0)
-        self.search.setEnabled(bundle is not None)
         if bundle is None:
-            self.heading.setText("No bundle is open. Open one (Ctrl+O), or train a network.")
-            for table in (self.parameters, self.layers, self.members):
+            self.pages.show_hint(NONE_OPEN)
+            for table in (self.parameter_view.table, self.layer_view.table, self.members, self.safety.table):
                 table.content.set_rows([])
             return
+        self.pages.show_content()
         self.heading.setText(bundle.name)
         for caption, text in card_lines(bundle):
             label = QLabel(text, self._card)
@@ -191,11 +192,47 @@ class BundlePanel(Panel):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self.card.addRow(caption, label)
-        self.parameters.content.set_rows(parameter_rows(bundle))
-        self.layers.content.set_rows(layer_rows(bundle))
-        self.members.content.set_rows(
-            [
-                (Cell(member.name), Cell(n_bytes(member.n_bytes), member.n_bytes), Cell(member.sha256))
-                for member in bundle.members
-            ]
-        )
+        self.parameter_view.show_parameters(bundle_parameters(bundle))
+        self.layer_view.show_network(bundle.state, channels_last=bundle.era == TENSORFLOW_ERA)
+        self.members.content.set_rows(member_rows(bundle, None))
+        self.archive.setText(archive_text(None))
+        self.safety.show_report(None)
+
+    def _show_study(self, bundle: Bundle) -> None:
+        key = self.session.state.bundle_id or ""
+        study = self.session.state.studies.get(key)
+        if study is None:
+            if self._asked is not bundle:
+                self._asked = bundle
+                self.study_asked.emit(key)
+            return
+        if study is self._study:
+            return
+        self._study = study
+        self.layer_view.show_figures(study.layers)
+        if study.done:
+            self.members.content.set_rows(member_rows(bundle, study))
+            self.archive.setText(archive_text(study))
+            self.safety.show_report(study.safety, study.problem)
+
+    def _show_comparison(self, *_: object) -> None:
+        state = self.session.state
+        others = {key: each.name for key, each in state.bundles.items() if key != state.bundle_id}
+        self.comparison.show_others(others)
+        if others and self.tables.currentWidget() is self.comparison:
+            self._compare(self.comparison.other.choice)
+
+    def _compare(self, other: str) -> None:
+        state = self.session.state
+        found = state.compared
+        if found is not None and (found.a, found.b) == (state.bundle_id, other):
+            if found is not self._comparison:
+                self._comparison = found
+                self.comparison.show_comparison(found.comparison)
+            return
+        one, two = state.bundle, state.bundles.get(other)
+        if self._pair[0] is one and self._pair[1] is two and self._comparison is None:
+            return  # Asked for already.
+        self._pair, self._comparison = (one, two), None
+        self.comparison.show_comparison(None)
+        self.comparison_asked.emit(state.bundle_id or "", other)

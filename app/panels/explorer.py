@@ -1,4 +1,4 @@
-"""The open documents: datasets, bundles, and the runs of this window with their results."""
+"""The open documents: datasets, bundles, and runs with their results, dumps and statistics."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from app.state.app_state import AppState
 from app.state.session import Session
 from app.widgets.icons import icon
 from ptycho_engine.documents import RunRecord
+from ptycho_engine.runs.run_figures import RunFigures
 
 KEY = Qt.ItemDataRole.UserRole
 GROUPS = ("Datasets", "Bundles", "Runs")
@@ -54,9 +55,15 @@ def entries(state: AppState) -> list[Entry]:
     for key, run in state.runs.items():
         shown = run.state if run.state != "running" else "running"
         tip = f"{run.path}\n{_state_words(run)}"
+        held = state.figures.get(key)
+        if held is not None and held.run is not None:
+            tip = f"{run.path}\n{held.run.written_by}: {run.verb}, {_state_words(run)}"
         resumable = key in state.requests and run.state in ("stopped", "failed")
-        current = key == state.run_id
+        current = key == (state.figures_id or state.run_id)
         lines.append(Entry("Runs", key, run.path.name, _facts(run), shown, current, tip, run.path, resumable))
+    for key, figures in state.figures.items():
+        if key not in state.runs:
+            lines.append(_figures_entry(key, figures, current=key == state.figures_id))
     for key, canvas in state.canvases.items():
         dataset_id = state.canvas_datasets.get(key)
         known = state.datasets.get(dataset_id) if dataset_id else None
@@ -66,6 +73,17 @@ def entries(state: AppState) -> list[Entry]:
         name = known.name if known is not None else key.removeprefix("canvas:")
         lines.append(Entry("Runs", key, name, facts, "canvas", key == state.canvas_id, f"{name}\n{facts}", None))
     return lines
+
+
+def _figures_entry(key: str, figures: RunFigures, *, current: bool) -> Entry:
+    if figures.kind == "dump":
+        facts = "debug dump"
+    else:
+        entries = [entry for stored in figures.stats for entry in stored.entries]
+        phases = " and ".join(dict.fromkeys(entry.phase for entry in entries)) or "empty"
+        facts = f"statistics: {phases}"
+    tip = "\n".join([str(figures.path), facts, *figures.problems])
+    return Entry("Runs", key, figures.name, facts, "figures", current, tip, figures.path)
 
 
 def _facts(run: RunRecord) -> str:

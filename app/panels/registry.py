@@ -10,6 +10,7 @@ from app.panels.loss import LossPanel
 from app.panels.panel import PanelSpec
 from app.panels.patches import PatchesPanel
 from app.panels.scan import ScanPanel
+from app.panels.statistics import StatisticsPanel
 from app.panels.training import TrainingPanel
 
 PANELS: tuple[PanelSpec, ...] = (
@@ -19,6 +20,7 @@ PANELS: tuple[PanelSpec, ...] = (
     PanelSpec("dataset", "Dataset", DatasetPanel, "center", "Alt+4", DatasetPanel.help_text),
     PanelSpec("scan", "Scan", ScanPanel, "center", "Alt+5", ScanPanel.help_text),
     PanelSpec("bundle", "Bundle", BundlePanel, "center", "Alt+6", BundlePanel.help_text),
+    PanelSpec("statistics", "Statistics", StatisticsPanel, "center", "Alt+-", StatisticsPanel.help_text),
     PanelSpec("canvas", "Canvas", CanvasPanel, "right", "Alt+7", CanvasPanel.help_text),
     PanelSpec("loss", "Loss", LossPanel, "bottom", "Alt+8", LossPanel.help_text),
     PanelSpec("diagnoses", "Diagnoses", DiagnosesPanel, "bottom", "Alt+0", DiagnosesPanel.help_text),

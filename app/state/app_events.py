@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
+from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.events import Delivery
+from ptycho_engine.runs.run_figures import RunFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,16 @@ class RunOpened:
     run: RunRecord
     request: TrainRequest | None = None
     """Its training, if it can go on."""
+    figures: RunFigures | None = None
+    """What its folder holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FiguresOpened:
+    """A debug dump or a file of patch statistics was opened."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    figures: RunFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,7 @@ class Logged:
 AppEvent: TypeAlias = (
     JobBegan
     | RunOpened
+    | FiguresOpened
     | JobCancelling
     | JobEnded
     | DocumentChosen
@@ -128,4 +141,6 @@ AppEvent: TypeAlias = (
     | ScanSummarised
     | RegionSummed
     | ScanReading
+    | BundleStudied
+    | BundlesCompared
 )

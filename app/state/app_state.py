@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.growing import GrowingTable
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
@@ -20,6 +21,7 @@ from ptycho_engine.documents import (
     Rectangle,
     RunRecord,
 )
+from ptycho_engine.runs.run_figures import RunFigures
 
 Level = Literal["info", "warning", "error"]
 Lane = Literal["compute", "files"]
@@ -166,17 +168,23 @@ class AppState:
     runs: Mapping[str, RunRecord] = field(default_factory=_nothing)
     requests: Mapping[str, TrainRequest] = field(default_factory=_nothing)
     """The trainings among ``runs`` that can be resumed, or could if they were stopped."""
+    figures: Mapping[str, RunFigures] = field(default_factory=_nothing)
+    """What runs, debug dumps and files of patch statistics hold; those of ``runs`` under the same keys."""
     canvases: Mapping[str, Canvas] = field(default_factory=_nothing)
     dataset_id: str | None = None
     """The current dataset; likewise the three below."""
     bundle_id: str | None = None
     run_id: str | None = None
     canvas_id: str | None = None
+    figures_id: str | None = None
+    """The document whose figures are shown first; ``None`` while a job of this window has newer ones."""
     job: JobState | None = None
     """The computing job, running or last."""
     file_job: JobState | None = None
     """The job that opens or writes files beside it."""
     preview: engine.PatchPreview | None = None
+    training_preview: engine.PatchPreview | None = None
+    """The last of a training, also while an inference shows its own."""
     preview_dataset_id: str | None = None
     """The dataset that ``preview.frame_indices`` counts in."""
     canvas: Canvas | None = None
@@ -203,6 +211,7 @@ class AppState:
     """What those of ``canvases`` that were refined had been before."""
     losses: Losses = field(default_factory=Losses)
     stats: tuple[engine.StatsMeasured, ...] = ()
+    """Of the last training and of the last inference."""
     diagnoses: tuple[Diagnosis, ...] = ()
     """Of the computing job, running or last."""
     examinations: Mapping[str, Examination] = field(default_factory=_nothing)
@@ -223,6 +232,10 @@ class AppState:
     """The light in a rectangle of each dataset's patterns, where somebody drew one."""
     readings: Mapping[str, ScanReading] = field(default_factory=_nothing)
     """How the last reading of each kind stands."""
+    studies: Mapping[str, BundleStudied] = field(default_factory=_nothing)
+    """What was computed of each bundle, where somebody looked."""
+    compared: BundlesCompared | None = None
+    """The two bundles that were compared last."""
 
     @property
     def dataset(self) -> Dataset | None:

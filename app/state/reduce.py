@@ -10,6 +10,7 @@ from app.state.app_events import (
     DiagnosisDismissed,
     DocumentChosen,
     DocumentClosed,
+    FiguresOpened,
     FrameSelected,
     JobBegan,
     JobCancelling,
@@ -19,7 +20,8 @@ from app.state.app_events import (
     NoticeRaised,
     RunOpened,
 )
-from app.state.app_state import FIT_COLUMNS, AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
+from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
+from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.canvas_changes import (
     begun_canvas,
     chosen_canvas,
@@ -30,6 +32,16 @@ from app.state.canvas_changes import (
 )
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
+from app.state.figure_changes import (
+    begun_figures,
+    compared,
+    opened_figures,
+    opened_run_figures,
+    studied,
+    unstudied,
+    without_figures,
+)
+from app.state.loss_changes import with_loss
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
@@ -66,9 +78,11 @@ def reduce(
         case engine.BundleSaved() | engine.FileWritten():
             return _logged(state, LogEntry("info", f"Wrote {event.path.name} to {event.path.parent}", time_s, "files"))
         case engine.LossMeasured() | engine.EpochDone() | engine.ValidationMeasured():
-            return replace(state, losses=_with_loss(state.losses, event))
+            return replace(state, losses=with_loss(state.losses, event))
         case engine.PatchPreview():
-            return replace(state, preview=event, preview_dataset_id=state.job.dataset_id if state.job else None)
+            training = event if event.phase == "train" else state.training_preview
+            dataset_id = state.job.dataset_id if state.job else None
+            return replace(state, preview=event, preview_dataset_id=dataset_id, training_preview=training)
         case engine.StatsMeasured():
             return replace(state, stats=(*state.stats, event)[-STATS_LIMIT:])
         case engine.CanvasUpdated() | engine.MetricsMeasured() | engine.RefinementBegan() | engine.MisfitMeasured():
@@ -85,6 +99,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _begin(state, event)
         case RunOpened():
             return _open_run(state, event)
+        case FiguresOpened():
+            return opened_figures(state, event)
         case JobCancelling():
             return _change_job(state, event.job_id, lambda job: replace(job, state="cancelling"))
         case JobEnded():
@@ -123,6 +139,10 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return replace(state, regions=with_entry(state.regions, event.dataset_id, event))
         case ScanReading():
             return _with_reading(state, event)
+        case BundleStudied():
+            return studied(state, event)
+        case BundlesCompared():
+            return compared(state, event)
         case _:
             assert_never(event)
 
@@ -140,13 +160,13 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
     if event.lane == "files":
         return replace(state, file_job=job)
     dismissed = frozenset(one for one in state.dismissed if one[0] != "job")
-    state = replace(state, job=job, diagnoses=(), dismissed=dismissed)
+    state = begun_figures(replace(state, job=job, diagnoses=(), dismissed=dismissed), job)
     key = run_id(job.run_folder)
     if event.request is not None and key is not None:
         state = replace(state, requests=with_entry(state.requests, key, event.request))
     if job.verb == "train":
         losses = state.losses if event.keeps_losses else Losses()
-        return replace(state, losses=losses, stats=(), preview=None, preview_dataset_id=None)
+        return replace(state, losses=losses, preview=None, preview_dataset_id=None)
     return begun_canvas(state, job) if job.verb == "infer" else state
 
 
@@ -158,7 +178,8 @@ def _open_run(state: AppState, event: RunOpened) -> AppState:
     requests = (
         without_entry(state.requests, key) if event.request is None else with_entry(state.requests, key, event.request)
     )
-    return replace(state, runs=with_entry(state.runs, key, event.run), run_id=key, requests=requests)
+    state = replace(state, runs=with_entry(state.runs, key, event.run), run_id=key, requests=requests)
+    return opened_run_figures(state, key, event)
 
 
 def _end(state: AppState, event: JobEnded) -> AppState:
@@ -270,11 +291,12 @@ def _with_result(state: AppState, event: _Result) -> AppState:
             return _choose(state, key)
         case engine.BundleLoaded():
             key = document_id("bundle", event.bundle.name, event.bundle.path)
-            state = forgotten(state, key)
+            state = unstudied(forgotten(state, key), key)
             return replace(state, bundles=with_entry(state.bundles, key, event.bundle), bundle_id=key)
         case engine.TrainingCompleted():
             name = state.job.id if state.job is not None else event.bundle.name
             key = document_id("bundle", name, event.bundle.path)
+            state = unstudied(state, key)
             state = replace(state, bundles=with_entry(state.bundles, key, event.bundle), bundle_id=key)
             if state.job is None:
                 return state
@@ -292,6 +314,8 @@ def _choose(state: AppState, key: str) -> AppState:
         return replace(state, dataset_id=key, selected_frame=frame)
     if key in state.bundles:
         return replace(state, bundle_id=key)
+    if key in state.figures:
+        state = replace(state, figures_id=key)
     if key in state.runs:
         return replace(state, run_id=key)
     if key in state.canvases:
@@ -310,7 +334,7 @@ def _assume(state: AppState, event: AssumptionMade) -> AppState:
 
 def _close(state: AppState, key: str) -> AppState:
     """Take a document away; where it was the current one, the newest of the others takes its place."""
-    state = forgotten(state, key)
+    state = without_figures(forgotten(state, key), key)
     if key in state.datasets:
         datasets = without_entry(state.datasets, key)
         state = replace(state, summaries=without_entry(state.summaries, key), regions=without_entry(state.regions, key))
@@ -321,7 +345,7 @@ def _close(state: AppState, key: str) -> AppState:
         )
     if key in state.bundles:
         bundles = without_entry(state.bundles, key)
-        state = replace(state, assumptions=without_entry(state.assumptions, key))
+        state = unstudied(replace(state, assumptions=without_entry(state.assumptions, key)), key)
         return replace(
             state, bundles=bundles, bundle_id=_newest(bundles) if key == state.bundle_id else state.bundle_id
         )
@@ -332,22 +356,6 @@ def _close(state: AppState, key: str) -> AppState:
     if key in state.canvases:
         return without_canvas(state, key)
     return state
-
-
-def _with_loss(losses: Losses, event: engine.LossMeasured | engine.EpochDone | engine.ValidationMeasured) -> Losses:
-    # A training that goes on from a checkpoint measures the steps after it again: the new figures replace the old.
-    if isinstance(event, engine.ValidationMeasured):
-        row = (event.step, event.epoch, *(getattr(event.figures, name) for name in FIT_COLUMNS))
-        return replace(losses, fit=losses.fit.before("step", event.step).append(*row))
-    if isinstance(event, engine.LossMeasured):
-        table = losses.steps.before("step", event.step)
-        row = (event.step, event.epoch, event.loss, event.learning_rate, event.gradient_norm, event.patches_per_s)
-        epochs, fit = (part.before("step", event.step) for part in (losses.epochs, losses.fit))
-        return Losses(table.append(*row), epochs, fit)
-    validation = float("nan") if event.validation_loss is None else event.validation_loss
-    table = losses.epochs.before("epoch", event.epoch)
-    epoch_row = (event.epoch, event.step, event.train_loss, validation, event.learning_rate, float(event.best))
-    return replace(losses, epochs=table.append(*epoch_row))
 
 
 def _noticed(state: AppState, notice: Notice) -> AppState:

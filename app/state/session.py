@@ -17,14 +17,16 @@ SLICES: dict[str, tuple[str, ...]] = {
         "assumptions",
         "runs",
         "requests",
+        "figures",
         "canvases",
         "dataset_id",
         "bundle_id",
         "run_id",
         "canvas_id",
+        "figures_id",
     ),
     "job_changed": ("job", "file_job"),
-    "preview_changed": ("preview",),
+    "preview_changed": ("preview", "training_preview"),
     "canvas_changed": ("canvas", "metrics", "canvas_done", "canvas_total", "canvas_dataset_id", "refinement"),
     "losses_changed": ("losses",),
     "stats_changed": ("stats",),
@@ -32,6 +34,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "log_changed": ("log",),
     "selection_changed": ("selected_frame", "dataset_id"),
     "frames_changed": ("frame", "groups", "summaries", "regions", "readings"),
+    "studies_changed": ("studies", "compared"),
     "notices_changed": ("notices",),
 }
 """The signal of each slice, and the fields of the state that belong to it."""
@@ -53,6 +56,7 @@ class Session(QObject):
     log_changed = Signal()
     selection_changed = Signal()
     frames_changed = Signal()
+    studies_changed = Signal()
     notices_changed = Signal()
     settled = Signal()
 

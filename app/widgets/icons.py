@@ -73,6 +73,11 @@ def _bundle(painter: QPainter, colour: QColor) -> None:
     painter.drawPolygon(QPolygonF([QPointF(32, 22), QPointF(42, 32), QPointF(32, 42), QPointF(22, 32)]))
 
 
+def _figures(painter: QPainter, colour: QColor) -> None:
+    for left, top in ((10, 34), (28, 12), (46, 24)):
+        painter.drawLine(QPointF(left, 54), QPointF(left, top))
+
+
 def _canvas(painter: QPainter, colour: QColor) -> None:
     painter.drawRect(QRectF(8, 12, 48, 40))
     path = QPainterPath(QPointF(10, 48))
@@ -115,6 +120,7 @@ _DRAW: dict[str, Draw] = {
     "dataset": _dataset,
     "bundle": _bundle,
     "canvas": _canvas,
+    "figures": _figures,
     "running": _running,
     "completed": _completed,
     "stopped": _stopped,

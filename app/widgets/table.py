@@ -116,6 +116,11 @@ class Table(QTableView):
         self.addActions([copy, everything])
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 
+    def limit_width(self, column: int, width_px: int) -> None:
+        """Give a column a width of its own instead of that of its longest text; the person can change it."""
+        self.horizontalHeader().setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
+        self.horizontalHeader().resizeSection(column, width_px)
+
     def set_filter(self, words: str) -> None:
         """Show only the rows in which ``words`` occur."""
         self._filtered.setFilterFixedString(words)

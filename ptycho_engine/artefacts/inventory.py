@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ptycho_engine.errors import InputError
 
@@ -24,15 +25,15 @@ class FileEntry:
     problem: str = ""
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file.
+def file_digest(path: Path, algorithm: Literal["sha256", "sha1"] = "sha256") -> str:
+    """Return the SHA-256 of a file, or its SHA-1 to be compared with another program's.
 
     Raises
     ------
     InputError
         If it cannot be read.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm, usedforsecurity=algorithm != "sha1")
     try:
         with path.open("rb", buffering=0) as stream:
             while block := stream.read(_BLOCK):

@@ -2,11 +2,13 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ptycho_engine.artefacts.folders import make_folder
 from ptycho_engine.artefacts.json_file import write_json
+from ptycho_engine.artefacts.strict_json import json_text
 from ptycho_engine.documents import PatchStats
 from ptycho_engine.errors import InputError
 from ptycho_engine.ordinary_file import read_small
@@ -51,6 +53,11 @@ def write_patch_stats(entries: list[PatchStats], path: Path) -> None:
     """Write the list as JSON, indented by two; a figure that is not finite is written as ``null``."""
     make_folder(path.parent)
     write_json([_as_dict(entry) for entry in entries], path)
+
+
+def patch_stats_text(entries: Sequence[PatchStats]) -> str:
+    """Return the content of such a file; a figure that is not finite is ``null``."""
+    return json_text([_as_dict(entry) for entry in entries]) + "\n"
 
 
 def read_patch_stats(path: Path) -> list[PatchStats]:

@@ -8,11 +8,12 @@ import base64
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ptycho_engine import __version__
 from ptycho_engine.artefacts.run_report import RunReport
 from ptycho_engine.artefacts.strict_json import plain
+from ptycho_engine.bundles.atomic import atomic_write
 from ptycho_engine.bundles.plain_values import escape as visible
 from ptycho_engine.errors import InputError
 from ptycho_engine.ordinary_file import read_small
@@ -60,6 +61,22 @@ def report_html(report: RunReport) -> str:
         f'<p class="dim">Ptychoscope {_text(__version__)}</p></body></html>',
     ]
     return "\n".join(parts) + "\n"
+
+
+def write_report(report: RunReport, path: Path) -> None:
+    """Write the page.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    data = report_html(report).encode("utf-8", "backslashreplace")
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(data)
+
+    atomic_write(path, write, None)
 
 
 def _text(value: Any) -> str:

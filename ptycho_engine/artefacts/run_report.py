@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from ptycho_engine.artefacts.inventory import FileEntry, list_entries
+from ptycho_engine.diagnostics.phase_comparison import causes, comparison_rows, inference_figures, training_figures
 from ptycho_engine.documents import Bundle, Diagnosis
 from ptycho_engine.errors import InputError
 from ptycho_engine.inspection import inspect_file
 from ptycho_engine.inspection_folders import flat_numbers
 from ptycho_engine.ordinary_file import require_readable
 from ptycho_engine.runs.run_contents import RunContents, StoredStats, find_run
+from ptycho_engine.runs.run_figures import phase_of
 
 _DESCRIBED = ("version", "command", "started", "ended", "message", "seed", "device", "python")
 _INPUTS = ("dataset", "test_dataset", "bundle")
+_STORED_NAMES = {"mean": "global_mean", "std": "global_std", "var(zero-mean)": "var_zero_mean"}
 _WEIGHTLESS = {"report.html"}
 """Written by the report itself."""
 
@@ -109,7 +112,7 @@ def _metrics(run: RunContents) -> list[Metric]:
         entry = stored.entries[0]
         for key in ("global_mean", "global_std", "var_zero_mean"):
             rows.append(Metric(f"patch amplitude, {_phase(stored)}", key, getattr(entry, key)))
-    rows += _ratios(run.stats)
+    rows += _ratios(run.stats, run.bundle)
     for name, dump in run.dumps.items():
         rows += [Metric(f"debug dump {name}", *row) for row in flat_numbers(dump).items()]
     return rows + ([] if run.bundle is None else _bundle_metrics(run.bundle))
@@ -119,18 +122,20 @@ def _phase(stored: StoredStats) -> str:
     return f"{stored.entries[0].phase} ({os.path.basename(stored.name)})"
 
 
-def _ratios(stats: tuple[StoredStats, ...]) -> list[Metric]:
-    """Return inference over training of what both logged, for the first batch of each."""
-    by_phase = {stored.entries[0].phase: stored.entries[0] for stored in reversed(stats)}
-    train, infer = by_phase.get("train"), by_phase.get("inference")
-    if train is None or infer is None:
+def _ratios(stats: tuple[StoredStats, ...], bundle: Bundle | None) -> list[Metric]:
+    """Return inference over training of what both logged, and what it means."""
+    train, infer = (phase_of(stats, phase) for phase in ("train", "inference"))
+    if not train or not infer:
         return []
-    rows = []
-    for key in ("global_mean", "global_std", "var_zero_mean"):
-        below = getattr(train, key)
-        if below:
-            rows.append(Metric("patch amplitude, inference / training", key, getattr(infer, key) / below))
-    return rows
+    logged = (train[0].entries, infer[0].entries)
+    figures = comparison_rows(training_figures(logged[0]), inference_figures(logged[1]))
+    group = "patch amplitude, inference / training"
+    rows = [Metric(group, _STORED_NAMES[row.name], row.ratio) for row in figures if row.name in _STORED_NAMES]
+    words = causes(*logged, bundle)
+    return [row for row in rows if row.value is not None] + [
+        Metric(group, "in words" if number == 1 else f"in words ({number})", text)
+        for number, text in enumerate(words, start=1)
+    ]
 
 
 def _bundle_metrics(bundle: Bundle) -> list[Metric]:

@@ -35,6 +35,18 @@ class SafetyReport:
         """Whether nothing in the file would have been run, as far as it could be looked into."""
         return not self.unread and all(each.is_plain for each in self.pickles)
 
+    @property
+    def verdict(self) -> str:
+        """The whole in a few words."""
+        if not self.pickles and not self.unread:
+            return "no pickle in it"
+        n_pickles = "1 pickle" if len(self.pickles) == 1 else f"{len(self.pickles)} pickles"
+        if self.is_plain:
+            return f"{n_pickles}, plain data only"
+        n_calls = sum(len(trace.would_run) for trace in self.pickles)
+        what = f"{n_calls} calls of unknown code" if n_calls else "not plain data"
+        return f"{n_pickles}, {what}; nothing was run"
+
 
 def safety_report(path: str | Path) -> SafetyReport:
     """Look into every pickle of a bundle, dataset, checkpoint or pickle. Nothing of it is run.

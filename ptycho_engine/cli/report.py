@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ptycho_engine.artefacts.run_report import RunReport, report_run
 from ptycho_engine.artefacts.strict_json import plain
@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -> int:
     """Report."""
+    from ptycho_engine.artefacts.report_html import write_report
+
     interrupt.check()
     report = report_run(arguments.folder)
     console.record(
@@ -48,23 +50,11 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
     written = None
     if arguments.html or arguments.out is not None:
         written = Path(arguments.folder) / HTML_FILE if arguments.out is None else Path(arguments.out)
-        _write(report, written)
+        write_report(report, written)
         console.message("info", f"written: {written}")
     if console.json:
         console.record({"event": "result", "verb": "report", "n_files": len(report.files), "html": written})
     return 0
-
-
-def _write(report: RunReport, path: Path) -> None:
-    from ptycho_engine.artefacts.report_html import report_html
-    from ptycho_engine.bundles.atomic import atomic_write
-
-    data = report_html(report).encode("utf-8", "backslashreplace")
-
-    def write(stream: BinaryIO) -> None:
-        stream.write(data)
-
-    atomic_write(path, write, None)
 
 
 def _text(report: RunReport) -> str:

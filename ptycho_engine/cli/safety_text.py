@@ -28,20 +28,11 @@ def tell_safety(file: str, console: Console) -> None:
 
 
 def _text(file: str, report: SafetyReport) -> str:
-    if not report.pickles and not report.unread:
-        return f"{file}: safety: no pickle in it"
-    lines = [f"{file}: safety: {len(report.pickles)} pickles, {_verdict(report)}"]
+    lines = [f"{file}: safety: {report.verdict}"]
     for trace in report.pickles:
         lines += _trace_lines(trace)
     lines += [f"  {member}: not looked into: {reason}" for member, reason in report.unread]
     return "\n".join(lines)
-
-
-def _verdict(report: SafetyReport) -> str:
-    if report.is_plain:
-        return "plain data only"
-    n_calls = sum(len(trace.would_run) for trace in report.pickles)
-    return f"{n_calls} calls of unknown code; nothing was run" if n_calls else "not plain data; nothing was run"
 
 
 def _trace_lines(trace: PickleTrace) -> list[str]:

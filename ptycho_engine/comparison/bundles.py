@@ -26,15 +26,28 @@ def compare_bundle_files(a: Path, b: Path) -> Comparison:
     BundleError
         If one of them cannot be read.
     """
-    one, other = read_bundle(a), read_bundle(b)
+    return compare_bundles(read_bundle(a), read_bundle(b))
+
+
+def compare_bundles(one: Bundle, other: Bundle) -> Comparison:
+    """Compare two open bundles: scales, network, parameters, training, tensors; worst first.
+
+    Raises
+    ------
+    InputError
+        If the file of one of them cannot be read for its digest.
+    """
     found = Found()
     add_bundles(found, one, other)
-    figures: dict[str, Any] = {"sha256": [file_digest(bundle.path) for bundle in (one, other) if bundle.path]}
-    figures |= tensor_figures(one.state, other.state)
     digests = {member.name: member.sha256 for member in one.members}
+    figures: dict[str, Any] = {}
+    if one.path is not None and other.path is not None:
+        figures["sha256"] = [file_digest(one.path), file_digest(other.path)]
+    figures |= tensor_figures(one.state, other.state)
     figures["members_of_other_content"] = [
         each.name for each in other.members if digests.get(each.name, each.sha256) != each.sha256
     ]
+    a, b = (each.path if each.path is not None else Path(each.name) for each in (one, other))
     return found.finish("bundle", a, b, figures)
 
 

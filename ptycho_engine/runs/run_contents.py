@@ -24,7 +24,7 @@ T = TypeVar("T")
 MOST_FILES = 10_000
 """Files of a folder that are listed."""
 _MAX_JSON_BYTES = 64 * 2**20
-_DUMPS: dict[str, tuple[str, ...]] = {
+DUMP_FILES: dict[str, tuple[str, ...]] = {
     "canvas.json": ("patch_size", "canvas_size"),
     "offsets.json": ("count", "first_offsets_px"),
     "stats.json": ("patch_amplitude", "canvas_amplitude"),
@@ -91,7 +91,7 @@ def read_dump(folder: Path) -> dict[str, Any] | None:
         If it holds one that cannot be read.
     """
     found: dict[str, Any] = {}
-    for name, keys in _DUMPS.items():
+    for name, keys in DUMP_FILES.items():
         if (folder / name).is_file():
             table = read_table(folder / name)
             if any(key in table for key in keys):
@@ -231,7 +231,7 @@ def _dumps(folder: Path, names: tuple[str, ...], problems: list[str]) -> dict[st
     found: dict[str, Mapping[str, Any]] = {}
     for name in names:
         where, _, last = name.rpartition("/")
-        if last in _DUMPS and (where or ".") not in found:
+        if last in DUMP_FILES and (where or ".") not in found:
             dump = _part(partial(read_dump, folder / where), problems)
             if dump:
                 found[where or "."] = dump

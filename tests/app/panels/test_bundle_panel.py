@@ -1,9 +1,14 @@
-"""The Bundle panel: what a bundle leaves open can be chosen, and only that."""
+"""The Bundle panel: what a bundle leaves open can be chosen; layers, digests, safety and comparison are told."""
 
+import hashlib
+import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.controller import Controller
@@ -11,7 +16,10 @@ from app.panels.bundle import BundlePanel
 from app.state.app_events import DocumentClosed
 from app.state.session import Session
 from app.widgets.assumption_form import BY_THE_PATTERNS
+from app.widgets.safety_view import SafetyView
 from app.wiring import connect_intents, intents_of
+from ptycho_engine.bundles import read_bundle
+from ptycho_engine.bundles.safety import safety_report
 from ptycho_engine.events import BundleLoaded, DatasetOpened
 from tests.app.fake_verbs import FakeVerbs
 from tests.app.samples import make_bundle, make_dataset
@@ -38,10 +46,16 @@ class Bench:
         box.choose(word)
         box.activated.emit(box.currentIndex())
 
+    def settle(self) -> None:
+        runner = self.controller.runner
+        self.qtbot.waitUntil(lambda: not runner.busy and not runner.reading, timeout=20_000)
+
 
 @pytest.fixture
-def bench(qtbot: QtBot, tmp_path: Path) -> Bench:
-    return Bench(qtbot, tmp_path)
+def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(qtbot, tmp_path)
+    yield made
+    made.settle()
 
 
 def test_a_complete_bundle_offers_no_choice(bench: Bench) -> None:
@@ -61,7 +75,7 @@ def test_what_is_chosen_is_what_an_inference_takes(bench: Bench) -> None:
     bench.open("output", "probe_big")
     bench.choose("output", "real_imag")
     bench.controller.infer()
-    bench.qtbot.waitUntil(lambda: not bench.controller.runner.busy, timeout=5000)
+    bench.settle()
     _, bundle, _ = next(values for verb, values in bench.verbs.calls if verb == "infer")
     assert (bundle.model.output, bundle.assumed) == ("real_imag", ("probe_big",))
     assert bench.session.state.bundle is not None
@@ -79,3 +93,116 @@ def test_a_closed_bundle_is_forgotten(bench: Bench) -> None:
     assert not bench.session.state.assumptions
     bench.open("output")
     assert bench.panel.open_settings.boxes["output"].currentText() == BY_THE_PATTERNS
+
+
+DEMO = Path(__file__).resolve().parents[3] / "resources" / "demo" / "wts.h5.zip"
+
+
+def tab(panel: BundlePanel, page: QWidget) -> None:
+    panel.tables.setCurrentWidget(page)
+
+
+def test_the_layers_are_described_in_the_background(bench: Bench) -> None:
+    bundle = read_bundle(DEMO)
+    bench.session.apply(BundleLoaded(bundle))
+    tab(bench.panel, bench.panel.layer_view)
+    assert [row[4] for row in bench.panel.layer_view.table.shown_rows()][:1] == ["…"]
+    bench.settle()
+    rows = {row[0]: row for row in bench.panel.layer_view.table.shown_rows()}
+    name, tensor = next((name, array) for name, array in bundle.state.items() if array.ndim == 4)
+    assert rows[name][4] == f"{tensor.astype(float).mean():.4g}"
+    assert rows[name][5] == f"{tensor.astype(float).std():.4g}"
+    assert bench.panel.layer_view.chosen == name
+    assert bench.panel.layer_view.histogram.series_names == ("",)
+    picture = bench.panel.layer_view.kernels.view.values
+    assert picture is not None
+    assert picture[: tensor.shape[2], : tensor.shape[3]].tolist() == tensor[0, 0].tolist()
+
+
+def test_another_layer_is_drawn_when_it_is_selected(bench: Bench) -> None:
+    bench.session.apply(BundleLoaded(read_bundle(DEMO)))
+    view = bench.panel.layer_view
+    name = view.table.shown_rows()[3][0]
+    view.choose(name)
+    assert (view.chosen, view.kernels.view.title.split(" · ")[0]) == (name, name)
+    bench.settle()
+    assert view.chosen == name
+
+
+def test_digests_and_safety_report_come_from_the_file(bench: Bench) -> None:
+    bench.session.apply(BundleLoaded(read_bundle(DEMO)))
+    bench.settle()
+    assert hashlib.sha256(DEMO.read_bytes()).hexdigest() in bench.panel.archive.text()
+    with zipfile.ZipFile(DEMO) as archive:
+        sha1 = hashlib.sha1(archive.read("manifest.dill"), usedforsecurity=False).hexdigest()
+    assert bench.panel.members.shown_rows()[0][2] == sha1
+    assert "plain data only" in bench.panel.safety.verdict.text()
+    rows = bench.panel.safety.table.shown_rows()
+    assert ("diffraction_to_obj/model.pth: model/data.pkl", "torch.FloatStorage", "read as plain data") in [
+        row[:3] for row in rows
+    ]
+    bench.panel.safety.table.selectRow(0)
+    assert "manifest.dill" in bench.panel.safety.listing.toPlainText()
+
+
+def test_a_bundle_without_a_file_says_so(bench: Bench) -> None:
+    bench.session.apply(BundleLoaded(make_bundle()))
+    bench.settle()
+    assert "/nowhere/net.h5.zip" in bench.panel.archive.text()
+    assert bench.panel.safety.verdict.text() == bench.panel.archive.text()
+
+
+def test_what_would_have_been_run_is_listed(qtbot: QtBot, tmp_path: Path) -> None:
+    path = tmp_path / "evil.pkl"
+    path.write_bytes(b"\x80\x04cposix\nsystem\n(X\x04\x00\x00\x00echotR.")
+    view = SafetyView()
+    qtbot.addWidget(view)
+    view.show_report(safety_report(path))
+    assert "nothing was run" in view.verdict.text()
+    words = [row[2] for row in view.table.shown_rows()]
+    assert words[0] == "unknown: never imported"
+    assert "would have been run: posix.system" in words[1]
+
+
+def test_only_unusual_parameters_can_be_shown(bench: Bench) -> None:
+    bench.session.apply(BundleLoaded(read_bundle(DEMO)))
+    table = bench.panel.parameter_view.table
+    n_all = len(table.shown_rows())
+    bench.panel.parameter_view.only_unusual.click()
+    rows = table.shown_rows()
+    assert 0 < len(rows) < n_all
+    assert ("nphotons", "100000", "1e+09") in [row[:3] for row in rows]
+    bench.panel.search.setText("photons in an average")
+    assert [row[0] for row in table.shown_rows()] == ["nphotons"]
+
+
+def test_two_bundles_are_compared_worst_first(bench: Bench) -> None:
+    first = make_bundle("first")
+    changed = {**first.state, "model.autoencoder.encoder.blocks.0.conv.bias": np.full(4, 2.0, np.float32)}
+    second = replace(make_bundle("second"), path=None, state=changed, n_photons=1.1e9)
+    tab(bench.panel, bench.panel.comparison)
+    bench.session.apply(BundleLoaded(replace(first, path=None)))
+    assert "Open another bundle" in bench.panel.comparison.pages.hint
+    bench.session.apply(BundleLoaded(second))
+    bench.settle()
+    rows = bench.panel.comparison.table.shown_rows()
+    assert (rows[0][0], rows[0][1], rows[0][4]) == ("tensors", "model.autoencoder.encoder.blocks.0.conv.bias", "1")
+    assert ("scales", "n_photons", "1.1e+09", "1e+09") in [(row[0], row[1], row[2], row[3]) for row in rows]
+    bench.panel.comparison.part.choose("scales")
+    bench.panel.comparison._fill()
+    assert {row[0] for row in bench.panel.comparison.table.shown_rows()} == {"scales"}
+    bench.session.apply(DocumentClosed("bundle:first"))
+    assert bench.session.state.compared is None
+
+
+def test_what_was_computed_of_a_file_that_was_opened_anew_is_dropped(bench: Bench) -> None:
+    bench.open()
+    bench.settle()
+    key, old = bench.session.state.bundle_id or "", bench.session.state.studies
+    assert old[key].done
+    bench.open()
+    assert bench.session.state.studies.get(key) is not old[key]
+    bench.session.apply(old[key])
+    assert bench.session.state.studies.get(key) is not old[key]
+    bench.settle()
+    assert bench.session.state.studies[key].bundle is bench.session.state.bundle

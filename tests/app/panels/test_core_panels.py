@@ -233,20 +233,19 @@ def test_the_bundle_panel_says_where_the_scale_comes_from(qtbot: QtBot, session:
     panel = BundlePanel(session)
     qtbot.addWidget(panel)
     panel.show()
-    assert "No bundle is open" in panel.heading.text()
+    assert "No bundle is open" in panel.pages.hint
     session.apply(events.BundleLoaded(make_bundle()))
     texts = [label.text() for label in panel.findChildren(QLabel)]
     assert "988.21 – sqrt(n_photons)/(N/2) with n_photons = 1e9" in texts
     assert "40 in 2 tensors" in texts
-    assert ("model.autoencoder.encoder.blocks.0.conv.weight", "4 × 1 × 3 × 3", "float32", "36") in (
-        panel.layers.shown_rows()
-    )
+    shown = [row[:4] for row in panel.layer_view.table.shown_rows()]
+    assert ("model.autoencoder.encoder.blocks.0.conv.weight", "4 × 1 × 3 × 3", "float32", "36") in shown
     panel.search.setText("bias")
-    assert len(panel.layers.shown_rows()) == 1
-    assert panel.parameters.shown_rows() == []
+    assert len(panel.layer_view.table.shown_rows()) == 1
+    assert panel.parameter_view.table.shown_rows() == []
     session.apply(app.DocumentClosed("bundle:/nowhere/net.h5.zip"))
-    assert "No bundle is open" in panel.heading.text()
-    assert panel.layers.shown_rows() == []
+    assert "No bundle is open" in panel.pages.hint
+    assert panel.layer_view.table.shown_rows() == []
 
 
 def test_the_log_follows_filters_copies_and_saves(qtbot: QtBot, session: Session) -> None:

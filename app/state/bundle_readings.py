@@ -1,0 +1,41 @@
+"""What was computed of bundles to be looked at: layers, digests, the safety report, and how two differ."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ptycho_engine.bundles.digests import ArchiveDigests
+from ptycho_engine.bundles.safety import SafetyReport
+from ptycho_engine.diagnostics.layer_figures import LayerFigures
+from ptycho_engine.documents import Bundle
+from ptycho_engine.events import Delivery
+
+if TYPE_CHECKING:
+    # With it come all readers of files, which the window does not need to start.
+    from ptycho_engine.comparison.differences import Comparison
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundleStudied:
+    """What was computed of a bundle so far: its layers, then the digests of its file and the safety report."""
+
+    delivery: ClassVar[Delivery] = Delivery.LATEST
+    bundle_id: str
+    bundle: Bundle
+    layers: tuple[LayerFigures, ...]
+    """In the order of the file, as far as they were looked at."""
+    digests: ArchiveDigests | None = None
+    safety: SafetyReport | None = None
+    problem: str = ""
+    """Why there is no digest or no safety report."""
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundlesCompared:
+    """What differs between two open bundles."""
+
+    delivery: ClassVar[Delivery] = Delivery.LATEST
+    a: str
+    b: str
+    """Their keys."""
+    comparison: "Comparison"
