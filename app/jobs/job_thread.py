@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 
 from app.errors import Failure, describe
 from app.jobs.mailbox import Mailbox
-from app.state.app_events import RunOpened
+from app.state.app_events import NoticeRaised, RunOpened
 from app.state.app_state import JobOutcome
 from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
@@ -30,7 +30,14 @@ SWITCH_INTERVAL_S = 0.1e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
 JobEvent: TypeAlias = (
-    EngineEvent | RunOpened | FrameRead | ScanSummarised | RegionSummed | GroupsFound | DocumentExamined
+    EngineEvent
+    | RunOpened
+    | NoticeRaised
+    | FrameRead
+    | ScanSummarised
+    | RegionSummed
+    | GroupsFound
+    | DocumentExamined
 )
 Verb = Callable[[], Iterator[JobEvent]]
 

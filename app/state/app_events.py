@@ -83,6 +83,7 @@ class FrameSelected:
 class NoticeRaised:
     """Something the person should know."""
 
+    delivery: ClassVar[Delivery] = Delivery.EVERY
     notice: Notice
 
 

@@ -80,6 +80,8 @@ class Notice:
     message: str
     details: str = ""
     count: int = 1
+    action: str = ""
+    """What its button says, empty if it has none; the key tells what it does."""
 
 
 FIT_COLUMNS = (
