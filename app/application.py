@@ -114,7 +114,14 @@ class Application(QObject):
         self.settings.change(training=config.as_dict())
 
     def shut_down(self) -> bool:
-        """Stop what still runs and wait for it; the window is gone already. Return whether all of it has ended."""
+        """Stop what still runs and wait for it; the window is gone already. Return whether all of it has ended.
+
+        A window that was left has nothing running any more. One that lost its display may have: its training is opened
+        at the next start.
+        """
+        folder = self.session.state.running_training
+        if folder is not None:
+            self.settings.change(resume_run=str(folder))
         self.device_line.stop()
         self.controller.runner.cancel_all()
         return self.controller.runner.wait(LEAVING_MS)

@@ -367,9 +367,9 @@ class MainWindow(QMainWindow):
 
     def save_and_leave(self) -> None:
         """Leave, and come back to the running training at the next start."""
-        job = self.session.state.job
-        if job is not None and job.busy and job.verb == "train" and job.run_folder is not None:
-            self.settings.change(resume_run=str(job.run_folder))
+        folder = self.session.state.running_training
+        if folder is not None:
+            self.settings.change(resume_run=str(folder))
         self.leave()
 
     def leave(self) -> None:

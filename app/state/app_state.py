@@ -227,6 +227,12 @@ class AppState:
     """How the last reading of each kind stands."""
 
     @property
+    def running_training(self) -> Path | None:
+        """The run folder of the training that runs, if one does."""
+        job = self.job
+        return job.run_folder if job is not None and job.busy and job.verb == "train" else None
+
+    @property
     def dataset(self) -> Dataset | None:
         """The current dataset."""
         return self.datasets.get(self.dataset_id) if self.dataset_id else None

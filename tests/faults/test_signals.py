@@ -260,8 +260,12 @@ def test_a_lost_display_leaves_the_training_to_be_continued(tmp_path: Path) -> N
         server = subprocess.Popen(["Xvfb", ":47", "-noreset", "-screen", "0", "800x600x24"], stderr=subprocess.DEVNULL)
     except FileNotFoundError:
         pytest.skip("needs Xvfb")
-    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "DISPLAY": ":47", "QT_QPA_PLATFORM": "xcb"}
-    while DisplayCheck(state).lacking and server.poll() is None:
+    state = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "DISPLAY": ":47", "QT_QPA_PLATFORM": "xcb"}
+    while server.poll() is None:
+        check = DisplayCheck(state)
+        check.close()
+        if not check.lacking:
+            break
         threading.Event().wait(0.1)
     process = _window(tmp_path / "runs", state)
     _wait_for_an_epoch(process)
@@ -272,4 +276,6 @@ def test_a_lost_display_leaves_the_training_to_be_continued(tmp_path: Path) -> N
     (run,) = (tmp_path / "runs").iterdir()
     assert read_run(run).state == "stopped"
     assert list_checkpoints(run)
-    assert list((tmp_path / "state" / "ptychoscope" / "running").iterdir())
+    # Qt ends its loop then, and the training is stopped as by a person.
+    settings = json.loads((tmp_path / "config" / "ptychoscope" / "settings.json").read_text())
+    assert settings["resume_run"] == str(run)

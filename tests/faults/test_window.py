@@ -100,6 +100,18 @@ def test_closed_at_any_moment_the_window_leaves_nothing_behind(qtbot: QtBot, tmp
         assert not shown.controller.runner.busy
 
 
+def test_a_window_that_loses_its_display_comes_back_to_its_training(qtbot: QtBot, tmp_path: Path) -> None:
+    shown = Shown(qtbot, tmp_path / "runs")
+    shown.open(SCAN)
+    shown.start_and_pause()
+    folder = shown.state.running_training
+    shown.verbs.go_on.set()
+    # Qt ends its loop: nobody has left the window.
+    assert shown.application.shut_down()
+    assert SettingsStore().settings.resume_run == str(folder)
+    shown.end()
+
+
 def test_many_runs_in_one_process_leave_threads_and_files_as_they_were(qtbot: QtBot, tmp_path: Path) -> None:
     shown = Shown(qtbot, tmp_path / "runs")
     shown.open(SCAN)
