@@ -30,14 +30,7 @@ SWITCH_INTERVAL_S = 0.1e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
 JobEvent: TypeAlias = (
-    EngineEvent
-    | RunOpened
-    | NoticeRaised
-    | FrameRead
-    | ScanSummarised
-    | RegionSummed
-    | GroupsFound
-    | DocumentExamined
+    EngineEvent | RunOpened | NoticeRaised | FrameRead | ScanSummarised | RegionSummed | GroupsFound | DocumentExamined
 )
 Verb = Callable[[], Iterator[JobEvent]]
 

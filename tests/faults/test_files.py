@@ -115,6 +115,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_start(
     assert not events
 
 
+@long_form
 def test_a_run_folder_that_goes_does_not_cost_the_training(tmp_path: Path) -> None:
     out = tmp_path / "run"
     events = []
@@ -141,7 +142,10 @@ def test_a_run_folder_that_goes_for_good_is_told(tmp_path: Path, monkeypatch: py
     assert any("cannot be saved" in text or "could not be saved" in text for text in shown(events))
 
 
-@pytest.mark.parametrize("fault", ["truncated", "replaced", "removed"])
+@pytest.mark.parametrize(
+    "fault",
+    ["truncated", pytest.param("replaced", marks=long_form), pytest.param("removed", marks=long_form)],
+)
 def test_a_scan_that_changes_ends_the_run_and_keeps_its_state(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +191,7 @@ def _spoil(scan: Path, fault: str) -> None:
         scan.write_bytes(scan.read_bytes() + b"x")
 
 
+@long_form
 def test_a_long_epoch_is_saved_in_its_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unbroken = list(training(epochs=1, n_groups=12))
     now = iter(range(0, 10**9, int(SAVE_INTERVAL_S)))

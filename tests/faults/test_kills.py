@@ -92,8 +92,8 @@ def test_a_kill_at_every_call_of_a_save_loses_nothing(tmp_path: Path) -> None:
 @FORKS
 @pytest.mark.timeout(1600)
 def test_a_training_killed_at_a_call_resumes_to_the_unbroken_one(tmp_path: Path) -> None:
-    # Quick: two kills, in the second checkpoint and in the last one.
-    words = ("1", "1", "1000") if LONG else ("13", "14", "2")
+    # Quick: one kill, in the first checkpoint.
+    words = ("1", "1", "1000") if LONG else ("13", "1", "1")
     lines = [json.loads(line) for line in run("-m", "tests.faults.killed_training", str(tmp_path), *words).splitlines()]
-    assert len(lines) >= (20 if LONG else 2)
+    assert len(lines) >= (20 if LONG else 1)
     assert [line for line in lines if not line["equal"] or line["left"]] == []

@@ -105,6 +105,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(monkeypatch: pytest.Mon
             torch.testing.assert_close(added, whole, rtol=1e-3, atol=1e-5 * float(whole.abs().max()))
 
 
+@long_form
 def test_three_halvings_are_enough_and_the_run_can_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"n_groups": 12, "batch_size": 12, "epochs": 2}
     unbroken = losses(list(training(**changes)))

@@ -86,7 +86,7 @@ def test_what_must_be_seen_at_once_is_a_notice(shown: Shown) -> None:
 
 def test_closed_at_any_moment_the_window_leaves_nothing_behind(qtbot: QtBot, tmp_path: Path) -> None:
     moments = random.Random(3)
-    for number in range(count(3, 100)):
+    for number in range(count(2, 100)):
         verbs = FakeVerbs(pausing=True)
         shown = Shown(qtbot, tmp_path / "runs", verbs)
         shown.open(SCAN)
@@ -122,10 +122,10 @@ def test_many_runs_in_one_process_leave_threads_and_files_as_they_were(qtbot: Qt
             shown.window.actions_by_id["train"].trigger()
             shown.settle()
 
-    run_some(count(5, 200))
+    run_some(count(2, 200))
     before = (process.num_threads(), process.num_fds(), threading.active_count())
     memory = process.memory_info().rss
-    run_some(count(10, 2000))
+    run_some(count(4, 2000))
     assert (process.num_threads(), process.num_fds(), threading.active_count()) == before
     assert process.memory_info().rss - memory < 50 * 2**20
     shown.end()
