@@ -9,11 +9,12 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test run bench study clean lint types setup qt-libraries screenshots
+.PHONY: help demo test faults run bench study clean lint types setup qt-libraries screenshots
 
 help:
 	@echo "make demo          set up, simulate the demo scan, open the app with it (screenshots where there is no display)"
 	@echo "make test          set up, then lint, types and all tests, without a display"
+	@echo "make faults        the long form of the tests of faults (hours; ARGS=tests/faults/test_files.py takes one part)"
 	@echo "make run FILES=…   open the app, with files"
 	@echo "make bench         measure this machine"
 	@echo "make study         the training recipes against each other (hours; ARGS=--quick takes minutes)"
@@ -51,6 +52,11 @@ types: $(STAMP)
 test: setup lint types
 	@echo "==> Tests"
 	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+faults: setup
+	@echo "==> Faults"
+	PTYCHOSCOPE_FAULTS=1 PTYCHOSCOPE_KILLS=200 PTYCHOSCOPE_SIGNALS=50 QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 \
+	$(BIN)/python -m pytest -s $(or $(ARGS),tests/faults tests/engine/test_kill.py)
 
 bench: setup
 	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -o addopts="-p no:cacheprovider" --benchmark-only

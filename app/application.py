@@ -15,6 +15,7 @@ from app.controller import Controller
 from app.crash_report import CrashFile, Hooks, crash_failure
 from app.demo import Demo
 from app.device_line import DeviceLine
+from app.display_server import DisplayCheck
 from app.errors import Failure
 from app.examiner import Examiner
 from app.jobs.verbs import EngineVerbs
@@ -31,7 +32,7 @@ from app.theme import use_theme
 from app.wiring import connect_intents, intents_of
 from ptycho_engine.config import TrainConfig
 
-LEAVING_MS = 15_000
+LEAVING_MS = 5_000
 """How long the process waits for its threads after the window is gone."""
 
 
@@ -75,6 +76,7 @@ class Application(QObject):
         self.controller.file_opened.connect(self._remember_file)
         self.controller.train_config_used.connect(self._remember_training)
         self.controller.runner.idle.connect(self.window.finish_leaving)
+        self.window.notice_bar.acted.connect(self.controller.act_on_notice)
         self.window.menus.show_recent(self.settings.settings.recent_files)
         self.window.menus.show_theme(self.settings.settings.theme)
 
@@ -102,6 +104,7 @@ class Application(QObject):
         if stopped:
             self.settings.change(resume_run="")
         self.controller.open_files([*([stopped] if stopped else []), *files])
+        self.controller.offer_unfinished()
 
     def _remember_file(self, path: Path) -> None:
         self.settings.put(self.settings.settings.with_recent(path))
@@ -110,11 +113,18 @@ class Application(QObject):
     def _remember_training(self, config: TrainConfig) -> None:
         self.settings.change(training=config.as_dict())
 
-    def shut_down(self) -> None:
-        """Stop what still runs and wait for it; the window is gone already."""
+    def shut_down(self) -> bool:
+        """Stop what still runs and wait for it; the window is gone already. Return whether all of it has ended.
+
+        A window that was left has nothing running any more. One that lost its display may have: its training is opened
+        at the next start.
+        """
+        folder = self.session.state.running_training
+        if folder is not None:
+            self.settings.change(resume_run=str(folder))
         self.device_line.stop()
         self.controller.runner.cancel_all()
-        self.controller.runner.wait(LEAVING_MS)
+        return self.controller.runner.wait(LEAVING_MS)
 
 
 def arguments_of(argv: Sequence[str]) -> argparse.Namespace:
@@ -132,25 +142,20 @@ def arguments_of(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(list(argv[1:]))
 
 
-def has_display() -> bool:
-    """Tell whether a window can be shown; where there is none, Qt would end the process without a clear word."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
-
-
 def main(argv: Sequence[str]) -> int:
     """Run the window; return the exit status."""
     arguments = arguments_of(argv)
-    if not has_display():
+    display = DisplayCheck()
+    if display.lacking:
         if arguments.screenshot_dir is None:
-            sys.stderr.write("ptychoscope: there is no display. Work without one: python -m ptycho_engine --help\n")
+            sys.stderr.write(f"ptychoscope: {display.lacking}. Work without one: python -m ptycho_engine --help\n")
             return 1
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     pg.setConfigOptions(imageAxisOrder="row-major")
     QApplication.setApplicationName("Ptychoscope")
     QApplication.setDesktopFileName("ptychoscope")
     qt = QApplication([argv[0]])
+    display.close()
     qt.setStyle("Fusion")
     hooks, crash_file, signals = Hooks(), CrashFile(state_folder()), EndSignals()
     earlier = crash_file.earlier()
@@ -160,16 +165,21 @@ def main(argv: Sequence[str]) -> int:
     hooks.failed.connect(application.tell_failure)
     hooks.install()
     signals.asked.connect(application.window.save_and_leave)
+    signals.insisted.connect(qt.exit)
     signals.install()
     if earlier:
-        application.tell_failure(crash_failure(earlier))
+        application.tell_failure(crash_failure(earlier, crash_file.kept))
     application.window.show()
     collector = Collector()
     application.controller.runner.idle.connect(collector.collect_all)
     demo = Demo(application.session, application.controller, application.window) if arguments.demo else None
     application.open_first_files(arguments.files)
     status = _screenshots(application, arguments.screenshot_dir, demo) if arguments.screenshot_dir else qt.exec()
-    application.shut_down()
+    status = signals.exit_status(status)
+    if not application.shut_down():
+        # A thread that runs on would be destroyed under its own feet: better none is left to see it.
+        crash_file.close()
+        os._exit(status)
     collector.stop()
     signals.remove()
     hooks.remove()

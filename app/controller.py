@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
 from app.jobs.reader import examine, find_groups
+from app.jobs.unfinished import RESUME_KEY
 from app.jobs.verbs import CanvasExport, EngineVerbs
 from app.scan_reader import ScanReader
 from app.state.app_events import (
@@ -52,6 +53,7 @@ class Controller(QObject):
         self.runs_folder = runs_folder
         self.runner = JobRunner(session, self)
         self.scan_reader = ScanReader(session, self.runner, self)
+        self._given: set[Path] = set()
 
     # Documents
 
@@ -69,6 +71,17 @@ class Controller(QObject):
             entry = LogEntry("info", f"Opened {path.name} from {path.parent}", time.time(), "files")
             self._session.apply(NoticeClosed(f"open:{path}"), Logged(entry))
             self.file_opened.emit(path)
+
+    def offer_unfinished(self) -> None:
+        """Look for trainings that were cut off with an earlier window."""
+        job = JobState(self.runner.new_id("open"), "open", "Looking for unfinished trainings")
+        self.runner.start(Task(job, self._verbs.offer_unfinished, "files"))
+
+    def act_on_notice(self, key: str) -> None:
+        """Do what the button of a notice says."""
+        if key.startswith(RESUME_KEY):
+            self._session.apply(NoticeClosed(key))
+            self.resume(key.removeprefix(RESUME_KEY))
 
     def choose_document(self, key: str) -> None:
         """Make a document the current one of its kind."""
@@ -143,7 +156,8 @@ class Controller(QObject):
             self._refuse("train", "There is no scan to train on. Open a dataset first.")
             return
         name = self._session.state.datasets[dataset_id].name
-        folder = request.run_folder or new_run_folder(self.runs_folder, name)
+        folder = request.run_folder or new_run_folder(self.runs_folder, name, self._given)
+        self._given.add(folder)
         self._train(replace(request, dataset_id=dataset_id, run_folder=folder), resume=False)
 
     def resume(self, run_id: str | None = None) -> None:
@@ -302,12 +316,24 @@ class Controller(QObject):
         self._session.apply(NoticeRaised(Notice(key, "warning", message)))
 
 
-def new_run_folder(parent: Path, name: str) -> Path:
-    """Return a folder that does not exist yet, named by date and scan."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
-    first = parent / f"{time.strftime('%Y-%m-%d')}-{plain}"
+def new_run_folder(parent: Path, name: str, given: Container[Path] = ()) -> Path:
+    """Return a folder named by the second and the scan.
+
+    The disk is not asked, since it may hang: a folder that is there all the same is refused when the run begins.
+
+    Parameters
+    ----------
+    parent
+        Where runs are kept.
+    name
+        Of the scan.
+    given
+        Folders that are taken already.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:120] or "run"
+    first = parent / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{plain}"
     folder, number = first, 1
-    while folder.exists():
+    while folder in given:
         number += 1
         folder = first.with_name(f"{first.name}-{number}")
     return folder

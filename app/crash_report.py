@@ -92,6 +92,8 @@ class CrashFile:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "crash.log"
+        self.kept: Path | None = None
+        """Where the report of the last crash was set aside."""
         self._stream: TextIO | None = None
 
     def earlier(self) -> str:
@@ -99,7 +101,7 @@ class CrashFile:
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
             if text.strip():
-                self.path.replace(self.path.with_name(f"crash-{time.strftime('%Y%m%d-%H%M%S')}.log"))
+                self.kept = self.path.replace(self.path.with_name(f"crash-{time.strftime('%Y%m%d-%H%M%S')}.log"))
         except OSError:
             return ""
         return text.strip()
@@ -123,6 +125,7 @@ class CrashFile:
         self.path.unlink(missing_ok=True)
 
 
-def crash_failure(text: str) -> Failure:
-    """Return the words for a crash of the last start."""
-    return Failure("Crash", "Ptychoscope ended unexpectedly last time.", text, expected=False)
+def crash_failure(text: str, kept: Path | None) -> Failure:
+    """Return the words for a crash of the last start, and where its report is kept."""
+    where = f" The report is kept in {kept}." if kept is not None else ""
+    return Failure("Crash", f"Ptychoscope ended unexpectedly last time.{where}", text, expected=False)

@@ -166,7 +166,7 @@ class MainWindow(QMainWindow):
         empty = not (state.datasets or state.bundles or state.runs or state.figures or state.busy)
         self.middle.setCurrentWidget(self.welcome if empty else self.tabs)
         self.notice_bar.show_notices(
-            [NoticeText(note.key, note.level, note.message, note.details, note.count) for note in state.notices]
+            [NoticeText(n.key, n.level, n.message, n.details, n.count, n.action) for n in state.notices]
         )
         self._show_job(state)
         self._count_diagnoses(state)
@@ -372,9 +372,9 @@ class MainWindow(QMainWindow):
 
     def save_and_leave(self) -> None:
         """Leave, and come back to the running training at the next start."""
-        job = self.session.state.job
-        if job is not None and job.busy and job.verb == "train" and job.run_folder is not None:
-            self.settings.change(resume_run=str(job.run_folder))
+        folder = self.session.state.running_training
+        if folder is not None:
+            self.settings.change(resume_run=str(folder))
         self.leave()
 
     def leave(self) -> None:

@@ -67,6 +67,9 @@ class SettingsStore:
         if settings == self.settings:
             return
         self.settings = settings
+        self._save(settings)
+
+    def _save(self, settings: Settings) -> None:
         text = json.dumps({"schema": SCHEMA, **asdict(settings)}, indent=2)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,36 +85,51 @@ class SettingsStore:
         except (OSError, UnicodeDecodeError) as error:
             return self._set_aside(str(error))
         try:
-            return settings_from(json.loads(text))
-        except ValueError as error:
+            settings, refused = settings_from(json.loads(text))
+        except (ValueError, RecursionError) as error:
             return self._set_aside(str(error))
+        return self._set_aside("; ".join(refused), settings) if refused else settings
 
-    def _set_aside(self, reason: str) -> Settings:
+    def _set_aside(self, reason: str, usable: Settings | None = None) -> Settings:
         aside = self.path.with_name(f"{self.path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
         try:
             self.path.replace(aside)
             kept = f"It was kept as {aside.name}."
         except OSError:
             kept = "It could not be set aside."
-        self.problem = f"The settings file {self.path} could not be read ({reason}); the defaults are used. {kept}"
-        return Settings()
+        instead = "the defaults are used" if usable is None else "the rest is used"
+        self.problem = f"The settings file {self.path} could not be read ({reason}); {instead}. {kept}"
+        if usable is None:
+            return Settings()
+        self._save(usable)
+        return usable
 
 
 def _write(stream: Any, text: str) -> None:
     stream.write(text.encode())
 
 
-def settings_from(values: Any) -> Settings:
-    """Build settings from the content of the file; ``ValueError`` says what does not fit."""
+def settings_from(values: Any) -> tuple[Settings, list[str]]:
+    """Build settings from the content of the file, and say which entries do not fit; these have their default.
+
+    Raises
+    ------
+    ValueError
+        If it is no settings file of this version at all.
+    """
     if not isinstance(values, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one kind of error for whatever the file holds
     if values.get("schema") != SCHEMA:
         raise ValueError(f"schema {values.get('schema')!r} instead of {SCHEMA}")
     given: dict[str, Any] = {}
+    refused = []
     for entry in fields(Settings):
         if entry.name in values:
-            given[entry.name] = _checked(entry.name, values[entry.name])
-    return Settings(**given)
+            try:
+                given[entry.name] = _checked(entry.name, values[entry.name])
+            except ValueError as error:
+                refused.append(str(error))
+    return Settings(**given), refused
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end the window as its own button does."""
+"""SIGINT, SIGTERM and SIGHUP end the window as its own button does; a second one ends it at once."""
 
 import signal
 import socket
@@ -6,6 +6,9 @@ from types import FrameType
 from typing import Any
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""SIGHUP is what a lost connection sends; Windows has none."""
 
 
 class EndSignals(QObject):
@@ -16,9 +19,14 @@ class EndSignals(QObject):
     """
 
     asked = Signal()
+    """The first time."""
+    insisted = Signal(int)
+    """Each further time, with the exit status."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.heard = 0
+        """The first signal that has come, 0 before."""
         self._near, self._far = socket.socketpair()
         self._near.setblocking(False)
         self._far.setblocking(False)
@@ -30,7 +38,7 @@ class EndSignals(QObject):
     def install(self) -> None:
         """Take the signals; ``remove`` gives them back."""
         self._earlier_fd = signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             self._before[number] = signal.signal(number, _nothing)
 
     def remove(self) -> None:
@@ -43,13 +51,23 @@ class EndSignals(QObject):
         self._near.close()
         self._far.close()
 
+    def exit_status(self, status: int) -> int:
+        """Return the exit status of the process: 128 + n if the signal n has ended it."""
+        return status or (128 + self.heard if self.heard else 0)
+
     def _awake(self) -> None:
         try:
             received = self._near.recv(64)
         except BlockingIOError:
             return
-        if {int(signal.SIGINT), int(signal.SIGTERM)} & set(received):
-            self.asked.emit()
+        for number in received:
+            if number not in ENDING:
+                continue
+            if self.heard:
+                self.insisted.emit(128 + number)
+            else:
+                self.heard = number
+                self.asked.emit()
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

@@ -10,10 +10,9 @@ from PySide6.QtGui import QDesktopServices
 from app.controller import Controller
 
 
-def reveal(path: Path | None) -> None:
-    """Show a file's folder in the file manager of the desktop."""
-    if path is not None:
-        folder = path if path.is_dir() else path.parent
+def reveal(folder: Path | None) -> None:
+    """Show a folder in the file manager of the desktop."""
+    if folder is not None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ptycho_engine.arrays import IndexArray, PositionArray
+from ptycho_engine.device import free_memory
 from ptycho_engine.documents import Dataset
 from ptycho_engine.geometry.grouping import Grouping
 from ptycho_engine.geometry.neighbourhood import order_by_neighbourhood
@@ -30,6 +31,20 @@ class Batch:
     """(B, C, 2) float32 [px] position minus group centre, ``(y, x)``."""
     positions: PositionArray
     """(B, C, 2) float64 [px] scan positions of the members, ``(y, x)``, on the host."""
+
+    def parts(self, count: int) -> "list[Batch]":
+        """Return the batch in at most ``count`` parts of about the same size, views of the same memory."""
+        if count == 1:
+            return [self]
+        count = min(count, len(self.groups))
+        pieces = zip(
+            np.array_split(self.groups, count),
+            torch.tensor_split(self.images, count),
+            torch.tensor_split(self.local_offsets, count),
+            np.array_split(self.positions, count),
+            strict=True,
+        )
+        return [Batch(*piece) for piece in pieces]
 
 
 class GroupBatches:
@@ -152,8 +167,6 @@ class GroupBatches:
 
 
 def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    import psutil
-
-    return int(psutil.virtual_memory().available)
+    free = free_memory(device)
+    # A GPU that shares the memory of the host does not tell.
+    return free if free is not None else free_memory(torch.device("cpu")) or 0

@@ -3,8 +3,9 @@
 import gc
 import os
 import random
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 # cuBLAS repeats its sums only with a workspace of fixed size, which it reads when it is first used.
 _CUBLAS_SETTING = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+MAX_HALVINGS = 3
+"""Times that a job halves what it computes at once: what does not fit in eighths is not a matter of the batch."""
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "MPS backend out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +179,17 @@ def free_device(device: "torch.device") -> None:
         # The host's memory comes back by itself, and to look for cycles takes longer than a short job.
         return
     gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()
+    # After an error that has broken the device even this fails, and would hide the error itself.
+    with suppress(RuntimeError):
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif device.type == "mps":
+            torch.mps.empty_cache()
 
 
 @contextmanager
 def device_errors(device: "torch.device") -> Iterator[None]:
-    """Turn an exhausted memory into a :class:`DeviceError`, with the memory freed again.
+    """Turn an exhausted memory and a device that has failed into a :class:`DeviceError`, with the memory freed again.
 
     The frames of the failed computation are dropped: they would keep its tensors, and with them the memory, alive.
     """
@@ -184,17 +197,73 @@ def device_errors(device: "torch.device") -> Iterator[None]:
 
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        _drop_frames(error)
+    except (RuntimeError, MemoryError) as error:
+        lacking = lacking_memory(error)
+        if lacking is None and not isinstance(error, torch.AcceleratorError):
+            raise
+        failure = "" if lacking is not None else _first_line(error)
+        drop_frames(error)
     else:
         return
+    if lacking is None:
+        raise DeviceError(
+            f"the GPU has failed ({failure})", "Start the program again; a training goes on from its last checkpoint."
+        ) from None
+    reclaim(device)
+    raise out_of_memory(device, lacking) from None
+
+
+def lacking_memory(error: BaseException) -> str | None:
+    """Return how much memory an operation wanted, empty if that is not known; ``None`` if it failed for another reason.
+
+    Only CUDA has an exception of its own for it; the host's allocator and the libraries of the GPU say it in words.
+    """
+    import torch
+
+    text = str(error)
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    if not known and not (isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY)):
+        return None
+    in_bytes = re.search(r"tried to allocate (\d+) bytes", text)
+    if in_bytes is not None:
+        return f"{int(in_bytes[1]) / 2**30:.2f} GiB"
+    in_words = re.search(r"(?:[Tt]ried|Unable) to allocate ([\d.]+ [KMGTP]?i?B)", text)
+    return in_words[1] if in_words is not None else ""
+
+
+def out_of_memory(device: "torch.device", lacking: str) -> DeviceError:
+    """Return the error that says how much memory was wanted and how much there is."""
+    where = "the GPU" if device.type in ("cuda", "mps") else "the computer"
+    free = free_memory(device)
+    sizes = [f"{lacking} more were needed"] if lacking else []
+    sizes += [f"{free / 2**30:.2f} GiB are free"] if free is not None else []
+    told = f" ({', '.join(sizes)})" if sizes else ""
+    return DeviceError(f"{where} has run out of memory{told}", "Choose a smaller batch size, or close other programs.")
+
+
+def free_memory(device: "torch.device") -> int | None:
+    """Return the bytes that are free on the device, or on the host for a CPU; ``None`` where that cannot be told."""
+    import torch
+
+    if device.type == "cuda":
+        with suppress(RuntimeError):
+            return int(torch.cuda.mem_get_info(device)[0])
+        return None
+    if device.type != "cpu":
+        return None
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def reclaim(device: "torch.device") -> None:
+    """Free what a failed computation held; call it when its exception is not handled any more."""
     gc.collect()
     free_device(device)
-    where = "the GPU" if device.type in ("cuda", "mps") else "the computer"
-    raise DeviceError(f"{where} has run out of memory", "Choose a smaller batch size.") from None
 
 
-def _drop_frames(error: BaseException) -> None:
+def drop_frames(error: BaseException) -> None:
+    """Forget where an error came from, so that the tensors of the failed computation are free."""
     import traceback
 
     seen: BaseException | None = error

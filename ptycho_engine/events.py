@@ -51,6 +51,8 @@ class MessageLogged:
     delivery: ClassVar[Delivery] = Delivery.EVERY
     level: Literal["info", "warning", "error"]
     text: str
+    shown: bool = False
+    """Whether a person should see it at once, and not only who reads the log."""
 
 
 @dataclass(frozen=True, slots=True)

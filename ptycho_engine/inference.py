@@ -35,6 +35,7 @@ from ptycho_engine.refinement_task import prepare_refinement
 from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
 from ptycho_engine.runs.recorder import record
 from ptycho_engine.runs.run_folder import RunFolder
+from ptycho_engine.time_left import TimeLeft
 
 
 def infer(
@@ -173,7 +174,7 @@ def _stitched(
     """Compute and stitch all patches, telling what there is so far as often as is due."""
     previews = InferencePreview(job)
     limit = RateLimit(job.config.preview_interval_s)
-    n_done, started = 0, time.monotonic()
+    n_done, time_left = 0, TimeLeft()
     for predicted in job.predictions():
         n = predicted.patches.shape[-1]
         patches = predicted.patches.reshape(-1, n, n)
@@ -185,8 +186,9 @@ def _stitched(
         described = stats.take(predicted)
         if described is not None:
             yield described
-        left = (time.monotonic() - started) / n_done * (job.n_patches - n_done)
-        yield Progressed(n_done, job.n_patches, "patches", left)
+        while job.remarks:
+            yield MessageLogged("warning", job.remarks.pop(0), shown=True)
+        yield Progressed(n_done, job.n_patches, "patches", time_left.seconds(n_done, job.n_patches))
         if limit.due():
             limit.begin()
             update = CanvasUpdated(stitch.canvas(), stitch.damage(), n_done, job.n_patches)

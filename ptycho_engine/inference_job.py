@@ -1,7 +1,7 @@
 """An inference made ready: inputs checked and normalised, network rebuilt, patches computed batch by batch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
 from ptycho_engine.batches import GroupBatches
 from ptycho_engine.config import InferConfig
+from ptycho_engine.device import MAX_HALVINGS, drop_frames, lacking_memory, out_of_memory, reclaim
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
@@ -58,6 +59,10 @@ class InferenceJob:
     """Takes in what is drawn, where phases are to be aligned."""
     varpro: VarPro | None = None
     """Takes in what is drawn, where the factors of its two parts are to be solved for."""
+    n_parts: int = 1
+    """Parts in which a batch is computed, where the memory does not hold all of it."""
+    remarks: list[str] = field(default_factory=list)
+    """What was done by itself and is still to be told."""
 
     @property
     def input_scale(self) -> float:
@@ -110,8 +115,7 @@ class InferenceJob:
         with torch.inference_mode():
             batch = self.batches.batch(groups)
             images = batch.images
-            pieces = (images,) if self.device.type != "cpu" else torch.split(images, CPU_PIECE)
-            drawn = torch.cat([self.network(piece) for piece in pieces])
+            drawn = self._drawn(images)
             if self.bundle.model.forward_model != "amplitude":
                 drawn = self.network.object_of(drawn)
             if self.level.amplitude_factor != 1.0:
@@ -121,6 +125,29 @@ class InferenceJob:
             if self.varpro is not None:
                 self.varpro.take(drawn, images)
             return drawn
+
+    def _drawn(self, images: torch.Tensor) -> torch.Tensor:
+        """Run the network; where the memory runs out, in halves from then on."""
+        while True:
+            largest = images.shape[0] if self.device.type != "cpu" else CPU_PIECE
+            pieces = torch.split(images, max(1, largest // self.n_parts))
+            try:
+                return torch.cat([self.network(piece) for piece in pieces])
+            except (RuntimeError, MemoryError) as error:
+                lacking = lacking_memory(error)
+                if lacking is None:
+                    raise
+                drop_frames(error)
+            # Out of the handler: while it runs, the exception keeps what is to be freed.
+            reclaim(self.device)
+            if self.n_parts >= min(2**MAX_HALVINGS, largest):
+                raise out_of_memory(self.device, lacking)
+            self.n_parts *= 2
+            wanted = f" ({lacking} more were needed)" if lacking else ""
+            self.remarks.append(
+                f"Out of memory{wanted}: batches are computed in {self.n_parts} parts from here on "
+                f"(time {self.n_parts.bit_length() - 1} of {MAX_HALVINGS})"
+            )
 
     def _fetched(self, groups: IndexArray, patches: torch.Tensor) -> Predicted:
         return Predicted(groups, patches.cpu().numpy(), self.batches.positions(groups))

@@ -11,7 +11,7 @@ import torch
 
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.documents import CountStatistics
-from ptycho_engine.models.losses import count_loss, mae_loss, poisson_loss
+from ptycho_engine.models.losses import count_loss, mae_loss, mean_measured, poisson_loss
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.physics.forward import predict_amplitude, predict_intensity_rectangular
 from ptycho_engine.physics.scaling import intensity_scale
@@ -64,6 +64,10 @@ class Profile(Protocol):
         """
         ...
 
+    def divisor(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what :meth:`loss` divides the mean over the groups by, a scalar."""
+        ...
+
     def predicted_amplitude(self, predicted: torch.Tensor) -> torch.Tensor:
         """Return predictions as they are shown."""
         ...
@@ -99,6 +103,10 @@ class AmplitudeProfile:
     def loss(self, predicted: torch.Tensor, images: torch.Tensor, intensity_scale: float) -> torch.Tensor:
         """Return the loss of predicted amplitudes."""
         return self._loss(predicted, images, intensity_scale)
+
+    def divisor(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the mean measured amplitude."""
+        return mean_measured(images)
 
     def predicted_amplitude(self, predicted: torch.Tensor) -> torch.Tensor:
         """Return what is an amplitude already."""
@@ -139,6 +147,10 @@ class CountProfile:
     def loss(self, predicted: torch.Tensor, images: torch.Tensor, intensity_scale: float) -> torch.Tensor:
         """Return the loss of predicted counts, float64; they need no scale."""
         return count_loss(predicted, self.counts(images), self.statistics.mean_measured_intensity)
+
+    def divisor(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the mean count of a pixel, the same for all images."""
+        return torch.tensor(self.statistics.mean_measured_intensity, dtype=torch.float64, device=images.device)
 
     def counts(self, images: torch.Tensor) -> torch.Tensor:
         """Return the counts that the network read as ``images``."""

@@ -117,6 +117,8 @@ class Trainer:
         self.clip = GradientClip(plan.clip_factor, device)
         self.rate_factor = 1.0
         """What the rates of the schedule are multiplied by."""
+        self.n_parts = 1
+        """Parts in which a batch is computed, where the memory does not hold all of it; a step stays one step."""
 
     def set_learning_rate(self, done: float) -> float:
         """Set and return the learning rate where the part ``done`` (0 to 1) of the training lies behind."""
@@ -130,16 +132,19 @@ class Trainer:
         scene = scene or self.scene
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        patches, predicted = self._as_trained(batch, scene)
-        loss = self.profile.loss(predicted, batch.images, scene.intensity_scale)
-        with torch.no_grad():
-            drawn = self.network.object_of(patches.detach())
-        if scene.loss_weight != 1.0:
-            loss = loss * scene.loss_weight
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses, drawn = [], []
+        for part in batch.parts(self.n_parts):
+            patches, predicted = self._as_trained(part, scene)
+            loss = self._loss(predicted, part, batch, scene)
+            with torch.no_grad():
+                drawn.append(self.network.object_of(patches.detach()))
+            if scene.loss_weight != 1.0:
+                loss = loss * scene.loss_weight
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
         norm = self.clip.apply(self.parameters)
         self.optimiser.step()
-        return Step(loss.detach(), norm.detach(), drawn)
+        return Step(_sum(losses), norm.detach(), drawn[0] if len(drawn) == 1 else torch.cat(drawn))
 
     def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the object and the predicted amplitude of a batch of the first scan, without gradients."""
@@ -192,7 +197,8 @@ class Trainer:
         """Return the loss of a batch of another scan in its scene, a scalar on the device."""
         self.network.eval()
         with torch.inference_mode():
-            return self.profile.loss(self._predict(batch, scene)[1], batch.images, scene.intensity_scale)
+            parts = batch.parts(self.n_parts)
+            return _sum([self._loss(self._predict(part, scene)[1], part, batch, scene) for part in parts])
 
     def start_anew(self, seed: int) -> None:
         """Draw another start, and forget the moments."""
@@ -253,6 +259,14 @@ class Trainer:
             self.optimiser.state[parameter] = state
         self.clip.restore(arrays["clip/norms"], int(arrays["clip/count"]))
 
+    def _loss(self, predicted: torch.Tensor, part: Batch, batch: Batch, scene: Scene) -> torch.Tensor:
+        """Return the share of a part in the loss of its batch: the shares of all parts add up to it."""
+        loss = self.profile.loss(predicted, part.images, scene.intensity_scale)
+        if part is batch:
+            return loss
+        share = len(part.groups) / len(batch.groups)
+        return loss * (share * self.profile.divisor(part.images) / self.profile.divisor(batch.images))
+
     def _named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
 
@@ -287,6 +301,10 @@ def fresh_network(plan: Plan, seed: int) -> PatchNetwork:
         if plan.start_amplitude is not None:
             initialise_transparent(network, plan.model, plan.start_amplitude)
     return network
+
+
+def _sum(scalars: list[torch.Tensor]) -> torch.Tensor:
+    return scalars[0] if len(scalars) == 1 else torch.stack(scalars).sum()
 
 
 def measured_numbers(*scalars: torch.Tensor) -> list[float]:

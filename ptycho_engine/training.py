@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from ptycho_engine.config import TrainConfig
-from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
+from ptycho_engine.device import (
+    compute_settings,
+    describe_device,
+    device_choice,
+    device_errors,
+    drop_frames,
+    free_device,
+    lacking_memory,
+)
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import ConfigError, EngineError, OutputError, TrainingDiverged
 from ptycho_engine.events import (
@@ -25,11 +33,18 @@ from ptycho_engine.recipes import Plan
 from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
 from ptycho_engine.runs.recorder import record
 from ptycho_engine.runs.run_folder import RunFolder
+from ptycho_engine.time_left import TimeLeft
 from ptycho_engine.trainer import mean_loss
-from ptycho_engine.training_events import TimeLeft, loss_measured, preview, require_finite, stats_measured, step_done
+from ptycho_engine.training_events import loss_measured, preview, require_finite, stats_measured, step_done
 from ptycho_engine.training_files import bundle_of, saved_as
 from ptycho_engine.training_job import TrainingJob, prepare_training
-from ptycho_engine.training_remedy import divergence_finding, go_back_after, require_bounded, restart_if_collapsed
+from ptycho_engine.training_remedy import (
+    divergence_finding,
+    go_back_after,
+    halve_after,
+    require_bounded,
+    restart_if_collapsed,
+)
 from ptycho_engine.training_state import GoodState
 from ptycho_engine.training_watch import look, look_is_due, read
 
@@ -121,17 +136,30 @@ def _train(
 def _run(job: TrainingJob) -> Generator[EngineEvent, None, None]:
     folder = None if job.files is None else job.files.folder
     yield JobStarted("train", describe_device(job.device), job.n_steps, "steps", folder)
+    if job.files is not None:
+        job.files.require_space(job)
     yield from _opening_notes(job)
     left = TimeLeft(job.progress.step)
     try:
         yield from (DiagnosisFound(one) for one in job.progress.findings)
         yield preview(job)
         while job.progress.epoch < job.config.epochs and not _stops_early(job):
+            lacking = None
             try:
                 if (yield from _epoch(job, left)):
                     yield from _end_of_epoch(job, left)
             except TrainingDiverged as error:
                 yield from _mended(job, error, left)
+            except (RuntimeError, MemoryError) as error:
+                lacking = lacking_memory(error)
+                if lacking is None:
+                    raise
+                drop_frames(error)
+            if lacking is not None:
+                # Out of the handler: while it runs, the exception keeps what is to be freed.
+                told = halve_after(job, lacking)
+                left.begin(job.progress.step)
+                yield from told
     except TrainingDiverged:
         raise
     except (GeneratorExit, EngineError):
@@ -165,6 +193,8 @@ def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, boo
         yield step_done(job, left)
         if job.previews.due():
             yield preview(job)
+        if job.files is not None and job.files.is_due(progress.step):
+            yield from _save(job, best=False, now=True)
     return True
 
 
@@ -188,9 +218,9 @@ def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, No
     if job.progress is not progress:
         left.begin(0)
     else:
-        if best and job.validation is not None:
-            job.best_state = state_of(job.trainer.network)
-        job.good = GoodState(job.trainer.snapshot(), progress.copy())
+        best_state = state_of(job.trainer.network) if best and job.validation is not None else job.best_state
+        # Both at once: if the memory ends in one of the copies, neither is of an epoch that is undone.
+        job.good, job.best_state = GoodState(job.trainer.snapshot(), progress.copy()), best_state
         # Written before anything is told: whoever stops at the first event finds the files complete.
         told += _save(job, best)
     yield done
@@ -208,19 +238,21 @@ def _mended(job: TrainingJob, error: TrainingDiverged, left: TimeLeft) -> Genera
     yield from told
 
 
-def _save(job: TrainingJob, best: bool) -> Generator[EngineEvent, None, None]:
+def _save(job: TrainingJob, best: bool, *, now: bool = False) -> Generator[EngineEvent, None, None]:
     """Write checkpoint and bundle where they are due; a full disk does not end the training."""
     if job.files is None:
         return
     progress, config = job.progress, job.config
     try:
-        if progress.epoch % config.checkpoint_every == 0 or progress.epoch == config.epochs:
+        if now or progress.epoch % config.checkpoint_every == 0 or progress.epoch == config.epochs:
             path = job.files.save_checkpoint(job, best=best)
             yield CheckpointSaved(path, progress.epoch, progress.step, best)
         if best:
             yield BundleSaved(job.files.save_bundle(bundle_of(job, best=True)))
     except OutputError as error:
-        yield MessageLogged("warning", f"The training goes on, but cannot be saved: {error}")
+        yield MessageLogged("warning", f"The training goes on, but cannot be saved: {error}", shown=True)
+    except MemoryError:
+        yield MessageLogged("warning", "The training goes on, but cannot be saved: the memory is full.", shown=True)
 
 
 def _complete(job: TrainingJob) -> Generator[EngineEvent, None, None]:
@@ -231,7 +263,7 @@ def _complete(job: TrainingJob) -> Generator[EngineEvent, None, None]:
         try:
             path = job.files.save_bundle(bundle)
         except OutputError as error:
-            yield MessageLogged("error", f"The trained network could not be saved: {error}")
+            yield MessageLogged("error", f"The trained network could not be saved: {error}", shown=True)
         else:
             bundle, folder = saved_as(bundle, path), job.files.folder
             yield BundleSaved(path)

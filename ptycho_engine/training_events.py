@@ -10,25 +10,9 @@ from ptycho_engine.arrays import frozen_array
 from ptycho_engine.diagnostics.patch_stats import patch_stats
 from ptycho_engine.errors import TrainingDiverged
 from ptycho_engine.events import LossMeasured, PatchPreview, StatsMeasured, StepDone
+from ptycho_engine.time_left import TimeLeft
 from ptycho_engine.trainer import Step, measured_numbers
 from ptycho_engine.training_job import TrainingJob
-
-
-class TimeLeft:
-    """Estimates the time left from the steps done since the job began or was resumed."""
-
-    def __init__(self, step: int) -> None:
-        self.begin(step)
-
-    def begin(self, step: int) -> None:
-        """Count from this step on."""
-        self._first = step
-        self._started = time.monotonic()
-
-    def seconds(self, step: int, n_steps: int) -> float | None:
-        """Return the seconds left [s], ``None`` before the first step is done."""
-        done = step - self._first
-        return (time.monotonic() - self._started) / done * (n_steps - step) if done > 0 else None
 
 
 def step_done(job: TrainingJob, left: TimeLeft) -> StepDone:

@@ -1,5 +1,6 @@
 """What a training keeps on disk for itself: checkpoints to resume from, and the bundle."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from ptycho_engine import __version__
 from ptycho_engine.artefacts.folders import make_folder
 from ptycho_engine.bundles import read_bundle, save_bundle
+from ptycho_engine.bundles.atomic import free_space, space_text
 from ptycho_engine.bundles.checkpoint import Checkpoint, prune_checkpoints, read_checkpoint, save_checkpoint
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle
-from ptycho_engine.errors import BundleError, ConfigError, EngineError, TrainingDiverged
+from ptycho_engine.errors import BundleError, ConfigError, EngineError, OutputError, TrainingDiverged
 from ptycho_engine.models.pinn import load_state, state_of
 from ptycho_engine.physics.scaling import probe_energy
 from ptycho_engine.runs.run_folder import BUNDLE_FILE, list_checkpoints
@@ -39,6 +41,11 @@ FREE_SETTINGS = frozenset(
     }
 )
 """Settings that may differ when a training is resumed: they do not change what was computed so far."""
+SAVE_INTERVAL_S = 300.0
+"""Longest time between two checkpoints: an epoch may take hours."""
+_NETWORKS_ON_DISK = 4 * 6 + 2
+"""Three checkpoints and the one being written, each of weights and moments, twice in the middle of an epoch; the bundle
+and the one being written."""
 _SCALE_TOLERANCE = 1e-6
 _GOOD, _GOOD_OPTIMISER = "good-state/", "good-optimiser/"
 
@@ -57,6 +64,7 @@ class TrainingFiles:
         self.best: Path | None = None
         self.saved_step = -1
         """Steps done at the newest checkpoint of this session."""
+        self._tried_s = time.monotonic()
         self.resumed_from: Path | None = None
 
     def newest(self) -> Path | None:
@@ -71,6 +79,7 @@ class TrainingFiles:
 
     def save_checkpoint(self, job: "TrainingJob", *, best: bool = False) -> Path:
         """Write the state of this moment, then remove old ones: the newest two and the best are kept."""
+        self._tried_s = time.monotonic()
         progress = job.progress
         name = f"epoch-{progress.epoch:04d}" + (f"-step-{progress.step:06d}" if progress.batch else "")
         path = make_folder(self.folder / "checkpoints") / f"{name}.ckpt"
@@ -81,19 +90,34 @@ class TrainingFiles:
         prune_checkpoints(list_checkpoints(self.folder), best=self.best)
         return path
 
+    def is_due(self, step: int) -> bool:
+        """Whether the newest checkpoint is so old that one is written in the middle of an epoch."""
+        return step != self.saved_step and time.monotonic() - self._tried_s >= SAVE_INTERVAL_S
+
+    def require_space(self, job: "TrainingJob") -> None:
+        """Raise ``OutputError`` if what the training keeps will not fit on the disk."""
+        n_bytes = sum(one.numel() * one.element_size() for one in job.trainer.network.state_dict().values())
+        free = free_space(self.folder)
+        needed = n_bytes * _NETWORKS_ON_DISK
+        if free is not None and free < needed:
+            raise OutputError(
+                f"there is too little space: {space_text(free)} are free, the training keeps {space_text(needed)}",
+                "Free some space or choose another folder.",
+                file=self.folder,
+            )
+
     def begin_anew(self, job: "TrainingJob") -> Path:
         """Remove the checkpoints of a start that collapsed, and write that of the new one."""
         # In this order: without any checkpoint a resumed training collapses, and begins anew, in the same way.
-        for path in list_checkpoints(self.folder):
-            path.unlink(missing_ok=True)
+        prune_checkpoints(list_checkpoints(self.folder), newest=0)
         self.best = None
         return self.save_checkpoint(job)
 
     def forget_after(self, epoch: int, step: int) -> None:
         """Remove checkpoints of the steps that are undone: one that was written in the middle of this epoch."""
-        for path in list_checkpoints(self.folder):
-            if path.name.startswith(f"epoch-{epoch:04d}-step-") and path.stem > f"epoch-{epoch:04d}-step-{step:06d}":
-                path.unlink(missing_ok=True)
+        begun, last = f"epoch-{epoch:04d}-step-", f"epoch-{epoch:04d}-step-{step:06d}"
+        undone = [one for one in list_checkpoints(self.folder) if one.name.startswith(begun) and one.stem > last]
+        prune_checkpoints(undone, newest=0)
 
     def save_bundle(self, bundle: Bundle) -> Path:
         """Write the bundle in the place of the one before."""
@@ -210,7 +234,7 @@ def restore_checkpoint(checkpoint: Checkpoint, job: "TrainingJob", path: Path) -
     trainer.restore_optimiser({name: one for name, one in arrays.items() if not name.startswith("good-")})
     if values["good"] is None:
         job.good = GoodState(trainer.snapshot(), good)
-    trainer.rate_factor = progress.rate_factor
+    trainer.rate_factor, trainer.n_parts = progress.rate_factor, progress.n_parts
     job.progress = progress
     # In float64, which holds the losses of either profile exactly.
     job.epoch_losses = [torch.tensor(loss, dtype=torch.float64, device=job.device) for loss in losses]

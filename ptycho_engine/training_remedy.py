@@ -1,8 +1,9 @@
-"""What a training does by itself against a collapse and a divergence, and says.
+"""What a training does by itself against a collapse, a divergence and a lack of memory, and says.
 
 A network that collapses in its first epochs starts anew from another draw; a loss that runs away sends the training
 back to the end of the last epoch, with half the learning rate. Both follow from the seed and the numbers alone, so that
-a training with the same seed does the same again.
+a training with the same seed does the same again. Where the memory runs out it goes back as well, and computes each
+batch in parts from there.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ptycho_engine.device import MAX_HALVINGS, out_of_memory, reclaim
 from ptycho_engine.diagnostics.diagnoses.loss import divergence
 from ptycho_engine.diagnostics.readings import Reading
 from ptycho_engine.documents import Diagnosis
@@ -69,6 +71,7 @@ def restart_if_collapsed(job: TrainingJob, told: list[EngineEvent]) -> list[Engi
         logged=progress.logged,
         attempt=progress.attempt + 1,
         setbacks=progress.setbacks,
+        halvings=progress.halvings,
         remedies=list(progress.remedies),
     )
     job.epoch_losses.clear()
@@ -107,21 +110,61 @@ def go_back_after(job: TrainingJob, error: TrainingDiverged) -> list[EngineEvent
     progress = job.progress
     if not may_mend(job) or progress.setbacks >= MAX_SETBACKS:
         raise error
-    good = job.good.progress
-    job.progress = good.copy()
-    job.progress.logged, job.progress.attempt = progress.logged, progress.attempt
-    job.progress.setbacks, job.progress.remedies = progress.setbacks + 1, list(progress.remedies)
-    job.epoch_losses.clear()
-    job.trainer.go_back(job.good.trainer)
-    job.trainer.rate_factor = job.progress.rate_factor
-    where = f"the end of epoch {good.epoch}" if good.epoch else "the start"
+    progress.setbacks += 1
+    where = go_back(job)
     done = (
         f"Diverged in epoch {progress.epoch + 1}: back to {where}, on with {job.trainer.rate_factor:g} times the "
         f"learning rate (time {job.progress.setbacks} of {MAX_SETBACKS})"
     )
+    return [divergence_finding(progress, error, f"{done}."), _noted(job, done)]
+
+
+def halve_after(job: TrainingJob, lacking: str) -> list[EngineEvent]:
+    """Go back to the last good state and compute batches in halves; return what was done.
+
+    The end of the last epoch, and not the step that failed: what comes out then depends on the epoch alone in which the
+    memory ran out, and nothing that the failed step has half changed is kept. Gradients of the parts are added up, so
+    that steps, their number and their learning rates are those of whole batches.
+
+    Parameters
+    ----------
+    job
+        The training; the exception must not be handled any more, since it would keep the memory taken.
+    lacking
+        How much memory was wanted, in words; may be empty.
+
+    Raises
+    ------
+    DeviceError
+        If the training may not help itself, has done so too often, or computes single groups already.
+    """
+    job.trainer.optimiser.zero_grad(set_to_none=True)
+    reclaim(job.device)
+    progress, batch_size = job.progress, job.plan.batch_size
+    if not job.config.remedy or progress.halvings >= MAX_HALVINGS or progress.n_parts >= batch_size:
+        raise out_of_memory(job.device, lacking)
+    progress.halvings += 1
+    where = go_back(job)
+    wanted = f" ({lacking} more were needed)" if lacking else ""
+    done = (
+        f"Out of memory in epoch {progress.epoch + 1}{wanted}: back to {where}, on with batches of {batch_size} groups "
+        f"computed in {job.progress.n_parts} parts (time {progress.halvings} of {MAX_HALVINGS})"
+    )
+    return [_noted(job, done, shown=True)]
+
+
+def go_back(job: TrainingJob) -> str:
+    """Put a training to its last good state, and return in words where that is. What was mended stays mended."""
+    progress, good = job.progress, job.good.progress
+    job.progress = good.copy()
+    job.progress.logged, job.progress.remedies = progress.logged, list(progress.remedies)
+    job.progress.setbacks, job.progress.halvings = progress.setbacks, progress.halvings
+    job.epoch_losses.clear()
+    job.trainer.go_back(job.good.trainer)
+    job.trainer.rate_factor, job.trainer.n_parts = job.progress.rate_factor, job.progress.n_parts
     if job.files is not None:
         job.files.forget_after(job.progress.epoch, job.progress.step)
-    return [divergence_finding(progress, error, f"{done}."), _noted(job, done)]
+    return f"the end of epoch {good.epoch}" if good.epoch else "the start"
 
 
 def divergence_finding(progress: Progress, error: TrainingDiverged, hint: str | None = None) -> DiagnosisFound:
@@ -131,9 +174,9 @@ def divergence_finding(progress: Progress, error: TrainingDiverged, hint: str | 
     return DiagnosisFound(Diagnosis("diverged", "error", message, hint or error.hint, values))
 
 
-def _noted(job: TrainingJob, text: str) -> MessageLogged:
+def _noted(job: TrainingJob, text: str, *, shown: bool = False) -> MessageLogged:
     job.progress.remedies.append(text)
-    return MessageLogged("warning", text)
+    return MessageLogged("warning", text, shown)
 
 
 def _kept(job: TrainingJob) -> list[EngineEvent]:
@@ -143,5 +186,5 @@ def _kept(job: TrainingJob) -> list[EngineEvent]:
     try:
         path = job.files.begin_anew(job)
     except OutputError as error:
-        return [MessageLogged("warning", f"The training goes on, but cannot be saved: {error}")]
+        return [MessageLogged("warning", f"The training goes on, but cannot be saved: {error}", shown=True)]
     return [CheckpointSaved(path, 0, 0, best=False)]

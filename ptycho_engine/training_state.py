@@ -41,6 +41,8 @@ class Progress:
     """Starts before this one that collapsed."""
     setbacks: int = 0
     """Times that the training went back to the last good state; each halves the learning rate."""
+    halvings: int = 0
+    """Times that the memory ran out; each halves what is computed at once."""
     remedies: list[str] = field(default_factory=list)
     """What was done by itself, one sentence each."""
 
@@ -65,6 +67,11 @@ class Progress:
     def rate_factor(self) -> float:
         """What the learning rates of the schedule are multiplied by."""
         return float(0.5**self.setbacks)
+
+    @property
+    def n_parts(self) -> int:
+        """In how many parts a batch is computed."""
+        return int(2**self.halvings)
 
     @property
     def start_loss(self) -> float:
@@ -112,6 +119,7 @@ class Progress:
             "findings": [asdict(one) for one in self.findings],
             "attempt": self.attempt,
             "setbacks": self.setbacks,
+            "halvings": self.halvings,
             "remedies": list(self.remedies),
         }
 
@@ -134,6 +142,7 @@ class Progress:
             findings=[Diagnosis(**one) for one in values["findings"]],
             attempt=int(values["attempt"]),
             setbacks=int(values["setbacks"]),
+            halvings=int(values.get("halvings", 0)),
             remedies=[str(one) for one in values["remedies"]],
         )
 

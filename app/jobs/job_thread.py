@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 
 from app.errors import Failure, describe
 from app.jobs.mailbox import Mailbox
-from app.state.app_events import FiguresOpened, RunOpened
+from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
 from app.state.app_state import JobOutcome
 from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.examinations import DocumentExamined
@@ -34,6 +34,7 @@ JobEvent: TypeAlias = (
     EngineEvent
     | RunOpened
     | FiguresOpened
+    | NoticeRaised
     | FrameRead
     | ScanSummarised
     | RegionSummed

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.jobs.run_opener import holds_figures, open_figures
-from app.state.app_events import FiguresOpened, RunOpened
+from app.jobs.unfinished import marked, offer_unfinished
+from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.events import (
@@ -76,7 +77,12 @@ class EngineVerbs:
         """Train, or go on with the training whose run folder is ``out``."""
         from ptycho_engine.training import train
 
-        return train(datasets, config, test_dataset=test_dataset, out=out, resume=resume, start_from=start_from)
+        events = train(datasets, config, test_dataset=test_dataset, out=out, resume=resume, start_from=start_from)
+        return marked(events, out)
+
+    def offer_unfinished(self) -> Iterator[EngineEvent | RunOpened | NoticeRaised]:
+        """Open the trainings that were cut off, and ask whether to go on."""
+        return offer_unfinished()
 
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         """Infer the whole scan; nothing is written."""

@@ -39,19 +39,25 @@ class Entry:
     resumable: bool = False
 
 
+def _folder_of(file: Path | None) -> Path | None:
+    return None if file is None else file.parent
+
+
 def entries(state: AppState) -> list[Entry]:
     """Return the lines of the tree."""
     lines = []
     for key, dataset in state.datasets.items():
         facts = f"{whole(dataset.n_scan)} × {dataset.n} × {dataset.n}"
         tip = "\n".join([str(dataset.path or "not saved"), facts, *dataset.notes])
-        lines.append(Entry("Datasets", key, dataset.name, facts, "dataset", key == state.dataset_id, tip, dataset.path))
+        folder = _folder_of(dataset.path)
+        lines.append(Entry("Datasets", key, dataset.name, facts, "dataset", key == state.dataset_id, tip, folder))
     for key, bundle in state.bundles.items():
         model = bundle.model
         facts = f"{bundle.era} · N {model.n} · g {model.gridsize}"
         words = f"{bundle.era} · {model.architecture} · N {model.n} · gridsize {model.gridsize}"
         tip = "\n".join([str(bundle.path or "not saved"), words, *bundle.notes])
-        lines.append(Entry("Bundles", key, bundle.name, facts, "bundle", key == state.bundle_id, tip, bundle.path))
+        folder = _folder_of(bundle.path)
+        lines.append(Entry("Bundles", key, bundle.name, facts, "bundle", key == state.bundle_id, tip, folder))
     for key, run in state.runs.items():
         shown = run.state if run.state != "running" else "running"
         tip = f"{run.path}\n{_state_words(run)}"

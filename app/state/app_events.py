@@ -95,6 +95,7 @@ class FrameSelected:
 class NoticeRaised:
     """Something the person should know."""
 
+    delivery: ClassVar[Delivery] = Delivery.EVERY
     notice: Notice
 
 

@@ -82,6 +82,8 @@ class Notice:
     message: str
     details: str = ""
     count: int = 1
+    action: str = ""
+    """What its button says, empty if it has none; the key tells what it does."""
 
 
 FIT_COLUMNS = (
@@ -236,6 +238,12 @@ class AppState:
     """What was computed of each bundle, where somebody looked."""
     compared: BundlesCompared | None = None
     """The two bundles that were compared last."""
+
+    @property
+    def running_training(self) -> Path | None:
+        """The run folder of the training that runs, if one does."""
+        job = self.job
+        return job.run_folder if job is not None and job.busy and job.verb == "train" else None
 
     @property
     def dataset(self) -> Dataset | None:

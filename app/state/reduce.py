@@ -74,6 +74,8 @@ def reduce(
             return _with_result(state, event)
         case engine.MessageLogged():
             job = _job_of(state, lane)
+            if event.shown:
+                state = _noticed(state, Notice(f"message:{event.text[:24]}", event.level, event.text))
             return _logged(state, LogEntry(event.level, event.text, time_s, job.verb if job else ""))
         case engine.BundleSaved() | engine.FileWritten():
             return _logged(state, LogEntry("info", f"Wrote {event.path.name} to {event.path.parent}", time_s, "files"))

@@ -1,6 +1,7 @@
 """A form made from a configuration: each field with its help, unit, bounds and default."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING
 from typing import Any, Generic, TypeVar
 
@@ -113,7 +114,9 @@ class ConfigForm(QWidget, Generic[ConfigT]):
         for name, value in values.items():
             editor = self.editors.get(name)
             if editor is not None:
-                _show(editor, value)
+                # A number without end, or one that no field holds.
+                with suppress(ValueError, OverflowError):
+                    _show(editor, value)
 
     def label(self, name: str) -> str:
         """Return the label of a field."""

@@ -31,6 +31,8 @@ class NoticeText:
     message: str
     details: str = ""
     count: int = 1
+    action: str = ""
+    """What its button says."""
 
 
 class NoticeBar(QWidget):
@@ -38,6 +40,8 @@ class NoticeBar(QWidget):
 
     closed = Signal(str)
     """The key of the notice that was read."""
+    acted = Signal(str)
+    """The key of the notice whose button was pressed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +64,7 @@ class NoticeBar(QWidget):
             if notice.key not in self._lines:
                 line = _Line(notice, self)
                 line.closed.connect(self.closed)
+                line.acted.connect(self.acted)
                 self._lines[notice.key] = line
                 self._layout.insertWidget(0, line)
         self.setVisible(bool(self._lines))
@@ -74,6 +79,7 @@ class _Line(QFrame):
     """One notice."""
 
     closed = Signal(str)
+    acted = Signal(str)
 
     def __init__(self, notice: NoticeText, parent: QWidget) -> None:
         super().__init__(parent)
@@ -93,6 +99,9 @@ class _Line(QFrame):
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         message.setSizePolicy(policy)
+        self.action_button = QPushButton(notice.action, self)
+        self.action_button.setVisible(bool(notice.action))
+        self.action_button.clicked.connect(self._act)
         self.details_button = QPushButton("Details", self)
         self.details_button.setCheckable(True)
         self.details_button.setVisible(bool(notice.details))
@@ -104,6 +113,7 @@ class _Line(QFrame):
         self.details.hide()
         top = QHBoxLayout()
         top.addWidget(message, 1)
+        top.addWidget(self.action_button)
         top.addWidget(self.details_button)
         top.addWidget(self.close_button)
         layout = QVBoxLayout(self)
@@ -112,6 +122,9 @@ class _Line(QFrame):
         layout.addWidget(self.details)
         self.details_button.toggled.connect(self.details.setVisible)
         self.close_button.clicked.connect(self._close)
+
+    def _act(self) -> None:
+        self.acted.emit(self.notice.key)
 
     def _close(self) -> None:
         self.closed.emit(self.notice.key)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,28 @@ def output_error(error: OSError, path: str | Path) -> OutputError:
     known = _PROBLEMS.get(error.errno or 0)
     if known is None:
         known = (f"the file could not be written ({error.strerror or type(error).__name__})", "Choose another place.")
-    return OutputError(*known, file=path)
+    what, hint = known
+    if error.errno == errno.ENOSPC:
+        free = free_space(Path(path))
+        what += f" ({space_text(free)} are free)" if free is not None else ""
+    return OutputError(what, hint, file=path)
+
+
+def free_space(path: Path) -> int | None:
+    """Return the bytes that are free where ``path`` is or will be; ``None`` where nobody can tell."""
+    for place in (path, *path.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None
+
+
+def space_text(n_bytes: int) -> str:
+    """Return a size on a disk in words."""
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:.1f} GB"
 
 
 def clear_leftovers(folder: str | Path) -> tuple[Path, ...]:

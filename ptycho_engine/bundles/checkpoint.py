@@ -5,6 +5,7 @@ Neither can hold code, so that to resume a foreign training is as safe as to ope
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -114,7 +115,9 @@ def prune_checkpoints(paths: Iterable[Path], *, best: Path | None = None, newest
     ordered = list(paths)
     removed = tuple(path for path in ordered[: max(0, len(ordered) - newest)] if path != best)
     for path in removed:
-        path.unlink(missing_ok=True)
+        # One that cannot be removed takes space, and is no reason to stop; it is tried again with the next.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
     return removed
 
 

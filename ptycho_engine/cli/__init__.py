@@ -4,6 +4,8 @@ Nothing heavy is imported before it is clear which verb runs; torch only by the 
 """
 
 import argparse
+import errno
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -56,16 +58,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: Verb, arguments: argparse.Namespace, console: Console) -> int:
+    interrupt = Interrupt(console)
     try:
-        with Interrupt(console) as interrupt:
+        with interrupt:
             return verb.run(arguments, console, interrupt)
     except Interrupted as stopped:
         return stopped.exit_status
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
+    except KeyboardInterrupt as second:
+        return 128 + (second.args[0] if second.args else signal.SIGINT)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno != errno.EIO:
+            return _defect(error, arguments, console)
+        # Whoever read has gone: a pipe, or the terminal with its connection.
         console.silence()
-        return BROKEN_PIPE
+        return BROKEN_PIPE if interrupt.heard is None else 128 + interrupt.heard
     except UsageError as error:
         console.error(error)
         return USAGE_ERROR
@@ -74,10 +80,14 @@ def _run(verb: Verb, arguments: argparse.Namespace, console: Console) -> int:
         console.error(error)
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
-        _show_traceback(arguments)
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        console.error(EngineError(f"an error of the program itself ({what})", "Run with --debug and report it."))
-        return INTERNAL_ERROR
+        return _defect(error, arguments, console)
+
+
+def _defect(error: Exception, arguments: argparse.Namespace, console: Console) -> int:
+    _show_traceback(arguments)
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    console.error(EngineError(f"an error of the program itself ({what})", "Run with --debug and report it."))
+    return INTERNAL_ERROR
 
 
 class UsageError(ConfigError):

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -59,7 +60,8 @@ class Console:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_bar()
+        with suppress(OSError):
+            self._close_bar()
         if self._log is not None:
             self._log.close()
 
@@ -108,6 +110,8 @@ class Console:
         """Stop printing to a reader that has gone."""
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
+        if sys.stderr.isatty() or self._bar is not None:
+            os.dup2(devnull, sys.stderr.fileno())
         os.close(devnull)
 
     def _say(self, level: str, text: str) -> None:

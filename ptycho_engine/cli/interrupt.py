@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -24,7 +25,8 @@ class Interrupt:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._number: int | None = None
+        self.heard: int | None = None
+        """The signal that has come."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -42,8 +44,8 @@ class Interrupt:
 
     def check(self) -> None:
         """Raise :class:`Interrupted` if a signal has come."""
-        if self._number is not None:
-            raise Interrupted(self._number)
+        if self.heard is not None:
+            raise Interrupted(self.heard)
 
     def until(self, events: Generator[EngineEvent, None, None]) -> Iterator[EngineEvent]:
         """Pass on events; when a signal has come, close the verb, which keeps what is to be kept."""
@@ -52,12 +54,14 @@ class Interrupt:
                 yield event
                 self.check()
         except Interrupted:
-            self._console.message("warning", "Stopping; a second signal stops at once.")
+            # Whoever would read it may be what has gone: a terminal, a connection.
+            with suppress(OSError):
+                self._console.message("warning", "Stopping; a second signal stops at once.")
             raise
         finally:
             events.close()
 
     def _heard(self, number: int, _: FrameType | None) -> None:
-        if self._number is not None:
-            raise KeyboardInterrupt
-        self._number = number
+        if self.heard is not None:
+            raise KeyboardInterrupt(number)
+        self.heard = number

@@ -30,7 +30,7 @@ def poisson_loss(predicted: Tensor, measured: Tensor, intensity_scale: Tensor | 
         constant = torch.lgamma(count + 1.0)
     # xlogy: no count and no rate is certain, not undefined.
     terms = rate - torch.xlogy(count, rate) + constant
-    return terms.sum(dim=tuple(range(1, terms.ndim))).mean() / (measured.mean() + _TINY)
+    return terms.sum(dim=tuple(range(1, terms.ndim))).mean() / mean_measured(measured)
 
 
 def mae_loss(predicted: Tensor, measured: Tensor, intensity_scale: Tensor | float) -> Tensor:
@@ -39,7 +39,12 @@ def mae_loss(predicted: Tensor, measured: Tensor, intensity_scale: Tensor | floa
     Arguments as for :func:`poisson_loss`.
     """
     difference = intensity_scale * predicted - intensity_scale * measured
-    return difference.abs().mean() / (measured.mean() + _TINY)
+    return difference.abs().mean() / mean_measured(measured)
+
+
+def mean_measured(measured: Tensor) -> Tensor:
+    """Return the mean measured amplitude, by which the losses of amplitudes are divided; never zero."""
+    return measured.mean() + _TINY
 
 
 def count_loss(predicted: Tensor, counts: Tensor, mean_measured_intensity: float) -> Tensor:

@@ -120,7 +120,7 @@ class _Recorder:
         except (OSError, OutputError) as error:
             if not self.broken:
                 self.broken = True
-                return MessageLogged("warning", f"The run folder cannot be written any more: {error}")
+                return MessageLogged("warning", f"The run folder cannot be written any more: {error}", shown=True)
         return None
 
     def finish(self, state: Any, message: str = "") -> None:

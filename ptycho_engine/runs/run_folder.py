@@ -21,6 +21,7 @@ RUN_FORMAT = "ptychoscope-run-1"
 RUN_FILE = "run.json"
 BUNDLE_FILE = "wts.h5.zip"
 _MAX_BYTES = 16 * 2**20
+_SUBFOLDERS = ("checkpoints", "previews", "analysis")
 State = Literal["running", "completed", "stopped", "failed"]
 
 
@@ -55,7 +56,8 @@ class RunFolder:
             If the folder holds another run whose results this one would overwrite.
         """
         make_folder(self.path)
-        clear_leftovers(self.path)
+        for folder in (self.path, *(self.path / name for name in _SUBFOLDERS)):
+            clear_leftovers(folder)
         earlier = _read_run_json(self.path)
         self._refuse_to_overwrite(earlier)
         started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -128,12 +130,14 @@ def read_run(folder: Path) -> RunRecord:
     checkpoints, bundle = list_checkpoints(folder), folder / BUNDLE_FILE
     configuration = record.get("configuration")
     n_epochs = configuration.get("epochs", 0) if isinstance(configuration, dict) else 0
-    epoch = record.get("epoch", 0)
+    noted = record.get("epoch", 0)
+    # A process that is killed may have written a checkpoint and not yet noted it.
+    epoch = max(noted if isinstance(noted, int) else 0, _checkpoint_order(checkpoints[-1])[0] if checkpoints else 0)
     return RunRecord(
         path=folder,
         verb=str(record.get("verb", "")),
         state=state,  # type: ignore[arg-type]  # one of the four, checked above
-        epoch=epoch if isinstance(epoch, int) else 0,
+        epoch=epoch,
         n_epochs=n_epochs if isinstance(n_epochs, int) else 0,
         checkpoint=checkpoints[-1] if checkpoints else None,
         bundle=bundle if bundle.exists() else None,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.jobs.verbs import CanvasExport, EngineVerbs
-from app.state.app_events import RunOpened
+from app.state.app_events import NoticeRaised, RunOpened
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.config import InferConfig, TrainConfig
@@ -40,6 +40,7 @@ class FakeVerbs(EngineVerbs):
         self.calls: list[tuple[str, Any]] = []
         self.saved_at_stop = False
         self.examined: list[str] = []
+        self.unfinished: list[RunOpened | NoticeRaised] = []
         self.findings: dict[str, tuple[Diagnosis, ...]] = {}
 
     def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
@@ -96,6 +97,9 @@ class FakeVerbs(EngineVerbs):
             yield events.TrainingCompleted(make_bundle("wts", str(out)), HISTORY, out)
         finally:
             self.saved_at_stop = True
+
+    def offer_unfinished(self) -> Iterator[EngineEvent | RunOpened | NoticeRaised]:
+        yield from self.unfinished
 
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         self.calls.append(("infer", (dataset, bundle, config)))

@@ -1,3 +1,4 @@
+import time
 import zipfile
 from pathlib import Path
 
@@ -210,11 +211,11 @@ def test_frames_are_read_beside_everything_else(bench: Bench) -> None:
     bench.qtbot.waitUntil(lambda: not bench.controller.runner.reading, timeout=30_000)
 
 
-def test_run_folders_do_not_collide(tmp_path: Path) -> None:
+def test_run_folders_do_not_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "2026-07-01-120000")
     first = new_run_folder(tmp_path, "a scan/of: mine")
-    first.mkdir()
-    second = new_run_folder(tmp_path, "a scan/of: mine")
-    assert first.name.endswith("-a-scan-of-mine")
+    second = new_run_folder(tmp_path, "a scan/of: mine", {first})
+    assert first.name == "2026-07-01-120000-a-scan-of-mine"
     assert second.name == f"{first.name}-2"
 
 

@@ -79,7 +79,7 @@ def test_the_explorer_asks_and_does_nothing_itself(qtbot: QtBot, session: Sessio
     assert asked == [
         ("current", "dataset:/nowhere/one.npz"),
         ("close", "dataset:/nowhere/one.npz"),
-        ("reveal", Path("/nowhere/one.npz")),
+        ("reveal", Path("/nowhere")),
     ]
     assert len(session.state.datasets) == 2
 
