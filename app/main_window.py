@@ -161,7 +161,7 @@ class MainWindow(QMainWindow):
     def _show_state(self) -> None:
         state = self.session.state
         self.actions_by_id.update(state)
-        empty = not (state.datasets or state.bundles or state.runs or state.busy)
+        empty = not (state.datasets or state.bundles or state.runs or state.canvases or state.busy)
         self.middle.setCurrentWidget(self.welcome if empty else self.tabs)
         self.notice_bar.show_notices(
             [NoticeText(note.key, note.level, note.message, note.details, note.count) for note in state.notices]

@@ -18,6 +18,7 @@ from app.errors import Failure, describe
 from app.jobs.mailbox import Mailbox
 from app.state.app_events import RunOpened
 from app.state.app_state import JobOutcome
+from app.state.canvas_readings import CanvasesCompared, PhasePrepared, ReconstructionOpened
 from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
 from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
@@ -30,7 +31,16 @@ SWITCH_INTERVAL_S = 0.1e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
 JobEvent: TypeAlias = (
-    EngineEvent | RunOpened | FrameRead | ScanSummarised | RegionSummed | GroupsFound | DocumentExamined
+    EngineEvent
+    | RunOpened
+    | ReconstructionOpened
+    | FrameRead
+    | ScanSummarised
+    | RegionSummed
+    | GroupsFound
+    | DocumentExamined
+    | CanvasesCompared
+    | PhasePrepared
 )
 Verb = Callable[[], Iterator[JobEvent]]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.jobs.run_opener import open_run, run_folder_of
 from app.state.app_events import RunOpened
+from app.state.canvas_readings import ReconstructionOpened
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.events import (
@@ -34,18 +35,24 @@ class CanvasExport:
     bundle: str
     network_canvas: Canvas | None = None
     """As the network drew it, where ``canvas`` was refined."""
+    pixel_size_m: float | None = None
+    """Side of a pixel [m], where it is known."""
 
 
 class EngineVerbs:
     """The engine's verbs as the window uses them; tests put others in their place."""
 
-    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
-        """Open a dataset, a bundle or the folder of a run, told apart by what they hold."""
+    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened | ReconstructionOpened]:
+        """Open a dataset, a bundle, a reconstruction or the folder of a run, told apart by what they hold."""
         folder = run_folder_of(path)
         if folder is not None:
             yield from open_run(folder)
             return
-        if holds_a_bundle(path):
+        if holds_a_reconstruction(path):
+            from ptycho_engine.artefacts.reconstruction import read_reconstruction
+
+            yield ReconstructionOpened(path, read_reconstruction(path))
+        elif holds_a_bundle(path):
             from ptycho_engine.bundles import read_bundle
 
             yield BundleLoaded(read_bundle(path))
@@ -121,6 +128,7 @@ class EngineVerbs:
             export.intensity_scale,
             dataset=export.dataset,
             bundle=export.bundle,
+            pixel_size_m=export.pixel_size_m,
         )
         write_reconstruction(reconstruction, path)
         yield FileWritten(path)
@@ -143,11 +151,20 @@ _BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras", "
 
 def holds_a_bundle(path: Path) -> bool:
     """Tell whether the file is an archive with the members of a bundle, whatever it is called."""
+    return any(name.rsplit("/", 1)[-1] in _BUNDLE_MEMBERS for name in _member_names(path))
+
+
+def holds_a_reconstruction(path: Path) -> bool:
+    """Tell whether the file is an archive with the members of a ``reconstruction.npz``, whatever it is called."""
+    return {"canvas.npy", "origin_px.npy"} <= set(_member_names(path))
+
+
+def _member_names(path: Path) -> Sequence[str]:
     if not path.is_file():
-        return False  # A pipe would block, a folder is none.
+        return ()  # A pipe would block, a folder is none.
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(name.rsplit("/", 1)[-1] in _BUNDLE_MEMBERS for name in archive.namelist())
+            return archive.namelist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         # Not a readable archive: the readers say what is wrong with it.
-        return False
+        return ()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
+from app.state.canvas_readings import CanvasesCompared, PhasePrepared, PixelSizeGiven, ReconstructionOpened
 from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
@@ -128,4 +129,8 @@ AppEvent: TypeAlias = (
     | ScanSummarised
     | RegionSummed
     | ScanReading
+    | CanvasesCompared
+    | PhasePrepared
+    | PixelSizeGiven
+    | ReconstructionOpened
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from app.state.canvas_readings import CanvasesCompared, PhasePrepared
 from app.state.growing import GrowingTable
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
@@ -201,6 +202,14 @@ class AppState:
     """The bundle that each of ``canvases`` was made with."""
     canvas_refinements: Mapping[str, CanvasRefinement] = field(default_factory=_nothing)
     """What those of ``canvases`` that were refined had been before."""
+    canvas_files: Mapping[str, Path] = field(default_factory=_nothing)
+    """Where those of ``canvases`` that were opened lie."""
+    comparison: CanvasesCompared | None = None
+    """The two reconstructions that were compared last."""
+    phase: PhasePrepared | None = None
+    """The phase without ramp that was worked out last."""
+    pixel_sizes: Mapping[str, float] = field(default_factory=_nothing)
+    """Sides of a pixel of the object [m] that were entered, or came with a reconstruction."""
     losses: Losses = field(default_factory=Losses)
     stats: tuple[engine.StatsMeasured, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
