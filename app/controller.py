@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.display.exports import Export
 from app.jobs.bundle_reader import compare_open_bundles, study_bundle
+from app.jobs.canvas_reader import compare, prepare_phase
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
@@ -29,11 +30,13 @@ from app.state.app_events import (
     NoticeRaised,
 )
 from app.state.app_state import JobState, LogEntry, Notice, run_id
+from app.state.canvas_changes import pixel_size_of
+from app.state.canvas_readings import ComparisonRequest, PixelSizeGiven
 from app.state.examinations import DocumentExamined
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from ptycho_engine.config import InferConfig
-from ptycho_engine.documents import Bundle, Dataset
+from ptycho_engine.documents import Bundle, Canvas, Dataset
 
 
 class Controller(QObject):
@@ -112,6 +115,28 @@ class Controller(QObject):
         job = JobState(self.runner.new_id("groups"), "groups", f"Grouping {dataset.name}")
         verb = partial(find_groups, dataset_id, dataset, gridsize, neighbor_count)
         self.runner.start(Task(job, verb, "groups", notice_key=f"groups:{dataset_id}"))
+
+    def compare_canvases(self, request: ComparisonRequest) -> None:
+        """Measure how well two reconstructions agree, or one with the known object of a scan."""
+        state = self._session.state
+        canvas, other = state.canvases.get(request.a), state.canvases.get(request.b)
+        known = state.datasets.get(request.b)
+        object_ = other if other is not None else known.object_ if known is not None else None
+        if canvas is None or object_ is None:
+            return
+        self._session.apply(NoticeClosed("compare"))
+        job = JobState(self.runner.new_id("compare"), "compare", "Comparing two reconstructions")
+        verb = partial(compare, request, canvas, object_)
+        self.runner.start(Task(job, verb, "compare_canvases", notice_key="compare"))
+
+    def prepare_phase(self, canvas: Canvas, unwrap: bool) -> None:
+        """Work out the phase of a canvas without its ramp, and without its jumps."""
+        job = JobState(self.runner.new_id("phase"), "phase", "Taking the ramp out of the phase")
+        self.runner.start(Task(job, partial(prepare_phase, canvas, unwrap), "phase", notice_key="phase"))
+
+    def give_pixel_size(self, key: str, size_m: float | None) -> None:
+        """Take the side of a pixel of the object as entered."""
+        self._session.apply(PixelSizeGiven(key, size_m))
 
     def examine(self, key: str, dataset_id: str | None, bundle_id: str | None) -> None:
         """Look for what is wrong with a scan, with a bundle, or with the two together."""
@@ -296,6 +321,7 @@ class Controller(QObject):
             dataset.name if dataset is not None else "",
             bundle.name if bundle is not None else "",
             None if state.refinement is None else state.refinement.network,
+            pixel_size_of(state, state.canvas_id, state.canvas_dataset_id),
         )
         self._write("export", f"Exporting {path.name}", partial(self._verbs.export_canvas, export, path))
 

@@ -14,7 +14,7 @@ from app.widgets.table import Cell, Table
 from ptycho_engine import __version__
 
 DialogT = TypeVar("DialogT", bound=QDialog)
-OPEN_FILTER = "Scans, bundles and runs (*.npz *.zip *.h5 *.hdf5 *.ckpt *.json);;All files (*)"
+OPEN_FILTER = "Scans, bundles, reconstructions and runs (*.npz *.zip *.h5 *.hdf5 *.ckpt *.json);;All files (*)"
 
 
 def ask_before_closing(

@@ -25,7 +25,7 @@ from app.layouts import LAYOUTS
 from app.menus import Menus
 from app.panels.panel import Panel, PanelSpec
 from app.settings import SettingsStore
-from app.state.app_state import AppState, JobState
+from app.state.app_state import AppState, JobState, has_documents
 from app.state.examinations import listed
 from app.state.session import Session
 from app.widgets.job_bar import JobBar
@@ -163,7 +163,7 @@ class MainWindow(QMainWindow):
     def _show_state(self) -> None:
         state = self.session.state
         self.actions_by_id.update(state)
-        empty = not (state.datasets or state.bundles or state.runs or state.figures or state.busy)
+        empty = not (has_documents(state) or state.busy)
         self.middle.setCurrentWidget(self.welcome if empty else self.tabs)
         self.notice_bar.show_notices(
             [NoticeText(n.key, n.level, n.message, n.details, n.count, n.action) for n in state.notices]

@@ -87,6 +87,8 @@ class Dataset:
     """The file's own ``_metadata``, as plain data."""
     notes: tuple[str, ...] = ()
     """What the reader noticed and decided, one sentence each."""
+    pixel_size_m: float | None = None
+    """Side of a pixel of the object [m], if the file says so."""
     fingerprint: str = ""
     """Digest of size, modification time and array headers: tells whether the file changed."""
 

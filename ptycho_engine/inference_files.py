@@ -63,6 +63,7 @@ class InferenceFiles:
             dataset=job.dataset.name,
             bundle=job.bundle.name,
             refined_probe=None if refinement is None else refinement.probe(),
+            pixel_size_m=job.dataset.pixel_size_m,
         )
         write_reconstruction(result, self.folder / "reconstruction.npz")
         write_canvas_pictures(canvas, self.folder)

@@ -14,6 +14,9 @@ from ptycho_engine.documents import Canvas
 View = Literal[
     "amplitude",
     "phase",
+    "phase without ramp",
+    "unwrapped phase",
+    "unwrapped phase without ramp",
     "complex",
     "coverage",
     "true amplitude",
@@ -24,6 +27,9 @@ View = Literal[
 VIEWS: dict[View, str] = {
     "amplitude": "Amplitude",
     "phase": "Phase",
+    "phase without ramp": "Phase without its ramp",
+    "unwrapped phase": "Phase, unwrapped",
+    "unwrapped phase without ramp": "Phase, unwrapped, without its ramp",
     "complex": "Complex (hue = phase)",
     "coverage": "Coverage (stitching weight)",
     "true amplitude": "Known object: amplitude",
@@ -34,6 +40,7 @@ VIEWS: dict[View, str] = {
 NEEDS_TRUTH: tuple[View, ...] = ("true amplitude", "true phase", "amplitude difference", "phase difference")
 
 CanvasScale = Literal["network", "physical"]
+CANVAS_SCALES: dict[CanvasScale, str] = {"network": "Network", "physical": "Physical"}
 CYCLE: Levels = (-float(np.pi), float(np.pi))
 PHASE_TICKS = [
     (-float(np.pi), "−π"),
@@ -68,7 +75,7 @@ def canvas_picture(canvas: Canvas, view: View, scale: CanvasScale, truth: Comple
     canvas
         The stitched object.
     view
-        Which picture.
+        Which picture; not one of those that are prepared beside the window (``app.display.phase_pictures``).
     scale
         The scale of amplitudes.
     truth

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import FloatArray
 
 Scaling = Literal["linear", "sqrt", "log"]
-LevelMode = Literal["percentiles", "full"]
+LevelMode = Literal["percentiles", "wide", "full"]
 Levels = tuple[float, float]
 
 SCALINGS: tuple[Scaling, ...] = ("linear", "sqrt", "log")
@@ -105,13 +105,19 @@ def sane_levels(low: float, high: float) -> Levels:
 def auto_levels(values: NDArray[np.floating], mode: LevelMode, scaling: Scaling) -> Levels:
     """Return the range that fits ``mode``, above zero where the scaling needs it."""
     if scaling != "log":
-        return percentile_levels(values) if mode == "percentiles" else full_levels(values)
+        return _levels_by(values, mode)
     array = np.asarray(values, dtype=np.float32)
     positive = np.where(array > 0, array, np.float32(np.nan))
-    low, high = percentile_levels(positive) if mode == "percentiles" else full_levels(positive)
+    low, high = _levels_by(positive, mode)
     if low <= 0:
         low = high / 1e3
     return (min(low, smallest_positive(array) / 2), high) if bool((array <= 0).any()) else (low, high)
+
+
+def _levels_by(values: NDArray[np.floating], mode: LevelMode) -> Levels:
+    if mode == "full":
+        return full_levels(values)
+    return percentile_levels(values) if mode == "percentiles" else percentile_levels(values, 0.1, 99.9)
 
 
 def nice_ticks(low: float, high: float, scaling: Scaling, most: int = 6) -> list[float]:

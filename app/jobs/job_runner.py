@@ -16,9 +16,32 @@ from app.state.requests import TrainRequest
 from app.state.session import Session
 
 Verb = Callable[[], Iterator[JobEvent]]
-Slot = Literal["compute", "files", "frame", "summary", "region", "groups", "examine", "study", "compare"]
-"""In each place runs at most one job; all but two only read what is looked at, and are no jobs to the person."""
-READINGS: tuple[Slot, ...] = ("frame", "summary", "region", "groups", "examine", "study", "compare")
+Slot = Literal[
+    "compute",
+    "files",
+    "frame",
+    "summary",
+    "region",
+    "groups",
+    "examine",
+    "study",
+    "compare",
+    "compare_canvases",
+    "phase",
+]
+"""In each place runs at most one job; all but the first two only read what is looked at, and are no jobs to the person.
+"""
+READINGS: tuple[Slot, ...] = (
+    "frame",
+    "summary",
+    "region",
+    "groups",
+    "examine",
+    "study",
+    "compare",
+    "compare_canvases",
+    "phase",
+)
 IN_LINE: tuple[Slot, ...] = ("files", "examine", "study")
 """Where every task waits for its turn."""
 

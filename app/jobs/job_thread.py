@@ -19,6 +19,7 @@ from app.jobs.mailbox import Mailbox
 from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
 from app.state.app_state import JobOutcome
 from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.canvas_readings import CanvasesCompared, PhasePrepared, ReconstructionOpened
 from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
 from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
@@ -35,6 +36,7 @@ JobEvent: TypeAlias = (
     | RunOpened
     | FiguresOpened
     | NoticeRaised
+    | ReconstructionOpened
     | FrameRead
     | ScanSummarised
     | RegionSummed
@@ -42,6 +44,8 @@ JobEvent: TypeAlias = (
     | DocumentExamined
     | BundleStudied
     | BundlesCompared
+    | CanvasesCompared
+    | PhasePrepared
 )
 Verb = Callable[[], Iterator[JobEvent]]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.jobs.run_opener import holds_figures, open_figures
 from app.jobs.unfinished import marked, offer_unfinished
 from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
+from app.state.canvas_readings import ReconstructionOpened
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.events import (
@@ -35,17 +36,23 @@ class CanvasExport:
     bundle: str
     network_canvas: Canvas | None = None
     """As the network drew it, where ``canvas`` was refined."""
+    pixel_size_m: float | None = None
+    """Side of a pixel [m], where it is known."""
 
 
 class EngineVerbs:
     """The engine's verbs as the window uses them; tests put others in their place."""
 
-    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened | FiguresOpened]:
-        """Open a dataset, a bundle, a run, a debug dump or patch statistics, told apart by what they hold."""
+    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened | FiguresOpened | ReconstructionOpened]:
+        """Open a scan, a bundle, a reconstruction, a run, a debug dump or patch statistics, told apart by content."""
         if holds_figures(path):
             yield from open_figures(path)
             return
-        if holds_a_bundle(path):
+        if holds_a_reconstruction(path):
+            from ptycho_engine.artefacts.reconstruction import read_reconstruction
+
+            yield ReconstructionOpened(path, read_reconstruction(path))
+        elif holds_a_bundle(path):
             from ptycho_engine.bundles import read_bundle
 
             yield BundleLoaded(read_bundle(path))
@@ -134,6 +141,7 @@ class EngineVerbs:
             export.intensity_scale,
             dataset=export.dataset,
             bundle=export.bundle,
+            pixel_size_m=export.pixel_size_m,
         )
         write_reconstruction(reconstruction, path)
         yield FileWritten(path)
@@ -156,11 +164,20 @@ _BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras", "
 
 def holds_a_bundle(path: Path) -> bool:
     """Tell whether the file is an archive with the members of a bundle, whatever it is called."""
+    return any(name.rsplit("/", 1)[-1] in _BUNDLE_MEMBERS for name in _member_names(path))
+
+
+def holds_a_reconstruction(path: Path) -> bool:
+    """Tell whether the file is an archive with the members of a ``reconstruction.npz``, whatever it is called."""
+    return {"canvas.npy", "origin_px.npy"} <= set(_member_names(path))
+
+
+def _member_names(path: Path) -> Sequence[str]:
     if not path.is_file():
-        return False  # A pipe would block, a folder is none.
+        return ()  # A pipe would block, a folder is none.
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(name.rsplit("/", 1)[-1] in _BUNDLE_MEMBERS for name in archive.namelist())
+            return archive.namelist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         # Not a readable archive: the readers say what is wrong with it.
-        return False
+        return ()

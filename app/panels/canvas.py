@@ -7,12 +7,11 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QPushButton, QSplitter, QVBoxLayout, QWidget
 
+from app.display.agreement_words import agreement_texts
 from app.display.canvas_pictures import (
+    CANVAS_SCALES,
     NEEDS_TRUTH,
-    PHASE_TICKS,
     VIEWS,
-    CanvasScale,
-    Picture,
     View,
     canvas_picture,
     describe_offsets,
@@ -20,20 +19,25 @@ from app.display.canvas_pictures import (
 )
 from app.display.density import nearest_point
 from app.display.patch_numbers import SCALE_HELP
+from app.display.phase_pictures import PREPARED
 from app.display.refinement_pictures import describe_misfits, refinement_picture
 from app.panels.panel import Panel
+from app.panels.prepared_phase import PreparedPhase
+from app.state.canvas_changes import pixel_size_of
 from app.state.requests import RefineRequest
 from app.state.session import Session
 from app.widgets.choice_box import ChoiceBox
 from app.widgets.content_or_hint import ContentOrHint
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.image_view import ImageView, Reading
+from app.widgets.line_measure import LineMeasure
+from app.widgets.picture_painter import paint_picture
+from app.widgets.pixel_size_dialog import PixelSizeDialog
 from app.widgets.refine_bar import RefineBar
 from ptycho_engine.arrays import ComplexArray, PositionArray
-from ptycho_engine.documents import Canvas, Dataset, ReconstructionMetrics
+from ptycho_engine.documents import Canvas, Dataset
 from ptycho_engine.inference_compatibility import MODES
 
-SCALES: dict[CanvasScale, str] = {"network": "Network", "physical": "Physical"}
 ARROW_LIMIT = 40
 """More offsets than this are drawn as points, with an arrow to the selected one only."""
 BOX_LIMIT = 2000
@@ -54,10 +58,17 @@ class CanvasPanel(Panel):
     """An Export that is to be written."""
     refine_asked = Signal(object)
     """A RefineRequest for the canvas that is shown."""
+    phase_asked = Signal(object, bool)
+    """A Canvas whose phase is wanted without its ramp, and whether without its jumps too."""
+    pixel_size_given = Signal(str, object)
+    """Key of a document, and the side of a pixel of the object [m] or ``None``."""
+    panel_asked = Signal(str)
+    """The panel that should come to the front."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._painted: tuple[object, ...] = ()
+        self._prepared = PreparedPhase()
         self._build()
         self._connect()
         self.watch(session.canvas_changed)
@@ -72,15 +83,9 @@ class CanvasPanel(Panel):
             ChoiceBox("Second picture", VIEWS, parent=self),
         )
         self.shows[1].choose("phase")
-        self.scale = ChoiceBox("Scale of the amplitude", SCALES, SCALE_HELP, parent=self)
-        self.overlay = QPushButton("O&verlay", self)
-        menu = QMenu(self.overlay)
-        self.boxes = menu.addAction("&Outlines of the stitched squares")
-        self.offsets = menu.addAction("&Canvas offsets")
-        for action in (self.boxes, self.offsets):
-            action.setCheckable(True)
-        self.overlay.setMenu(menu)
-        self.overlay.setToolTip("What is drawn over the pictures")
+        self.scale = ChoiceBox("Scale of the amplitude", CANVAS_SCALES, SCALE_HELP, parent=self)
+        self.overlay = QPushButton("Too&ls", self)
+        self._fill_menu(QMenu(self.overlay))
         bar = QHBoxLayout()
         bar.setContentsMargins(4, 4, 4, 2)
         for box in (*self.shows, self.scale):
@@ -96,6 +101,12 @@ class CanvasPanel(Panel):
         self.split = QSplitter(Qt.Orientation.Vertical, self)
         for view in self.views:
             self.split.addWidget(view)
+        self.measure = LineMeasure(self.views, self)
+        self.parts = QSplitter(Qt.Orientation.Vertical, self)
+        self.parts.addWidget(self.split)
+        self.parts.addWidget(self.measure)
+        self.parts.setStretchFactor(0, 3)
+        self.parts.setStretchFactor(1, 1)
         self.warning = ElidedLabel(parent=self)
         self.warning.setObjectName("warning")
         self.lines = tuple(ElidedLabel(parent=self) for _ in range(5))
@@ -105,7 +116,7 @@ class CanvasPanel(Panel):
         column.setContentsMargins(0, 0, 0, 2)
         column.setSpacing(0)
         column.addWidget(self.warning)
-        column.addWidget(self.split, 1)
+        column.addWidget(self.parts, 1)
         for label in self.lines:
             column.addWidget(label)
         self.pages = ContentOrHint(content, self)
@@ -117,12 +128,32 @@ class CanvasPanel(Panel):
         layout.addWidget(self.pages, 1)
         self.take_keys(self.shows[0])
 
+    def _fill_menu(self, menu: QMenu) -> None:
+        self.boxes = menu.addAction("&Outlines of the stitched squares")
+        self.offsets = menu.addAction("&Canvas offsets")
+        self.line = menu.addAction("&Ruler and profile line")
+        for action in (self.boxes, self.offsets, self.line):
+            action.setCheckable(True)
+        self.line.setToolTip("Drag its ends; in a picture, arrow keys move it, with Shift its second end alone")
+        menu.addSeparator()
+        self.pixel_size = menu.addAction("&Pixel size…")
+        self.pixel_size.setToolTip("Enter the side of a pixel of the object: for scale bar, ruler and resolution")
+        self.compare = menu.addAction("Compare &A/B…")
+        self.compare.setToolTip("Compare this reconstruction with another, or with the known object")
+        menu.setToolTipsVisible(True)
+        self.overlay.setMenu(menu)
+        self.overlay.setToolTip("What is drawn over the pictures and measured on them")
+
     def _connect(self) -> None:
         for box in (*self.shows, self.scale):
             box.currentIndexChanged.connect(self._repaint)
         self.refine_bar.asked.connect(self._refine)
         self.refine_bar.shown_changed.connect(self._repaint)
         self.boxes.toggled.connect(self._paint_overlays)
+        self.line.toggled.connect(self.measure.set_active)
+        self.measure.plot.export_asked.connect(self.export_asked)
+        self.pixel_size.triggered.connect(self._ask_pixel_size)
+        self.compare.triggered.connect(self._compare)
         self.offsets.toggled.connect(self._paint_overlays)
         for view in self.views:
             view.clicked.connect(self._clicked)
@@ -144,12 +175,14 @@ class CanvasPanel(Panel):
     def refresh(self) -> None:
         """Paint the canvas where it changed, and the selection."""
         state, dataset = self.session.state, self._dataset
-        now = (state.canvas, dataset, state.metrics, state.canvas_done, state.canvas_total, state.refinement)
+        counts = (state.metrics, state.canvas_done, state.canvas_total, state.refinement)
+        now = (state.canvas, dataset, *counts, state.phase)
         if not self._painted or any(a is not b and a != b for a, b in zip(now[2:], self._painted[2:], strict=True)):
             self._write_lines()
-        if not self._painted or now[0] is not self._painted[0] or now[1] is not self._painted[1]:
+        if not self._painted or any(now[i] is not self._painted[i] for i in (0, 1, -1)):
             self._repaint()
         self._painted = now
+        self._show_pixel_size()
         self.refine_bar.allow(self._hindrance(), refined=state.refinement is not None)
         if self.offsets.isChecked():
             self._paint_overlays()
@@ -168,9 +201,13 @@ class CanvasPanel(Panel):
         self.pages.show_content()
         canvas = self._shown(canvas)
         truth = truth_on_canvas(canvas, dataset.object_ if dataset is not None else None)
+        unwrap = self._prepared.missing(self.session.state, canvas, (box.choice for box in self.shows))
+        if unwrap is not None:
+            self.phase_asked.emit(canvas, unwrap)
         for view, box in zip(self.views, self.shows, strict=True):
             view.origin_px = canvas.origin_px
             self._show(view, canvas, box.choice, truth)
+        self.measure.refresh()
         self._paint_overlays()
         self._paint_mark()
 
@@ -178,13 +215,31 @@ class CanvasPanel(Panel):
         picture, refinement = None, self.session.state.refinement
         if refinement is not None and self.refine_bar.shown.choice == "difference":
             picture = refinement_picture(canvas, refinement.network, what, self.scale.choice)
-        if picture is None:
+        if picture is None and what in PREPARED:
+            picture = self._prepared.picture(self.session.state, canvas, what)
+        elif picture is None:
             picture = canvas_picture(canvas, what, self.scale.choice, truth)
+        self.measure.set_cyclic(self.views.index(view), picture is not None and picture.cyclic)
         if picture is None:
             view.set_image(None)
-            view.set_title(f"{VIEWS[what]} · the dataset holds no object")
+            reason = "is being worked out…" if what in PREPARED else "the dataset holds no object"
+            view.set_title(f"{VIEWS[what]} · {reason}")
             return
-        _paint(view, picture)
+        paint_picture(view, picture)
+
+    def _show_pixel_size(self) -> None:
+        state = self.session.state
+        size = pixel_size_of(state, state.canvas_id, state.canvas_dataset_id)
+        for view in self.views:
+            view.set_pixel_size(size)
+        self.measure.set_pixel_size(size)
+        self.pixel_size.setEnabled(self._pixel_size_key() is not None)
+        self.compare.setEnabled(bool(state.canvases))
+
+    def _pixel_size_key(self) -> str | None:
+        """Return whose pixel size is meant: the scan's, so that all its canvases have it, else the canvas's own."""
+        state = self.session.state
+        return state.canvas_dataset_id if self._dataset is not None else state.canvas_id
 
     def _write_lines(self) -> None:
         state, canvas = self.session.state, self._canvas
@@ -208,7 +263,7 @@ class CanvasPanel(Panel):
         if state.refinement is not None and self.refine_bar.shown.choice == "network":
             metrics = state.refinement.network_metrics
         misfit = describe_misfits(state.refinement.misfits) if state.refinement is not None else ""
-        texts = (misfit, *_metrics_texts(metrics))
+        texts = (misfit, *agreement_texts(metrics))
         for label, text in zip((self.misfit, self.agreement, self.quality), texts, strict=True):
             label.setText(text)
             label.setVisible(bool(text))
@@ -281,41 +336,31 @@ class CanvasPanel(Panel):
         if nearest is not None:
             self.frame_asked.emit(nearest)
 
+    def _ask_pixel_size(self) -> None:
+        state = self.session.state
+        dialog = PixelSizeDialog(pixel_size_of(state, state.canvas_id, state.canvas_dataset_id), self)
+        dialog.chosen.connect(self._give_pixel_size)
+        dialog.open()
+
+    def _give_pixel_size(self, size_m: float | None) -> None:
+        key = self._pixel_size_key()
+        if key is not None:
+            self.pixel_size_given.emit(key, size_m)
+
+    def _compare(self) -> None:
+        self.panel_asked.emit("ab")
+
     def _refine(self, passes: int, refine_probe: bool) -> None:
         self.refine_asked.emit(RefineRequest(passes, refine_probe))
 
     def _hovered(self, reading: Reading | None) -> None:
         view = self.sender()
         told = view.read_out if reading is not None and isinstance(view, ImageView) else ""
-        quantity = view.quantity if isinstance(view, ImageView) and told else ""
-        self.readout_changed.emit(f"{told} {quantity}".strip())
+        quantity = view.quantity.split(" [")[0] if isinstance(view, ImageView) and told else ""
+        self.readout_changed.emit(f"{told} · {quantity}" if quantity else told)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # Qt's name
         """Put the pictures side by side where the panel is wide, one above the other where it is high."""
         super().resizeEvent(event)
         wide = self.width() > 1.2 * self.height()
         self.split.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
-
-
-def _paint(view: ImageView, picture: Picture) -> None:
-    view.set_kind(f"{picture.label}|{picture.cyclic}", picture.colour_map)
-    if picture.rgba is not None:
-        view.set_rgba(picture.rgba, picture.values, picture.levels)
-    else:
-        view.set_image(picture.values, levels=picture.levels)
-    view.set_quantity(picture.label, PHASE_TICKS if picture.cyclic else None)
-    view.set_title(picture.title)
-
-
-def _metrics_texts(metrics: ReconstructionMetrics | None) -> tuple[str, str]:
-    if metrics is None:
-        return ("", "")
-    return (
-        f"Correlation: amp {_correlation(metrics.amplitude_correlation)}, "
-        f"phase {_correlation(metrics.phase_correlation)}, complex {_correlation(metrics.complex_correlation)}",
-        f"PSNR {metrics.psnr_db:.1f} dB · SSIM {metrics.ssim:.3f} · {metrics.n_pixels} px of the known object",
-    )
-
-
-def _correlation(value: float) -> str:
-    return "none" if np.isnan(value) else f"{value:.3f}"

@@ -356,7 +356,9 @@ class DatasetPanel(Panel):
     def _hovered(self, reading: Reading | None) -> None:
         view = self.sender()
         told = isinstance(view, ImageView) and reading is not None
-        self.readout_changed.emit(f"{view.read_out} · {view.quantity}" if told and isinstance(view, ImageView) else "")
+        shown = view if told and isinstance(view, ImageView) else None
+        # The value is read out with its unit: the name of the quantity is enough.
+        self.readout_changed.emit(f"{shown.read_out} · {shown.quantity.split(' [')[0]}" if shown is not None else "")
 
 
 def _column(*widgets: QWidget) -> QWidget:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMenu, QTreeWidget, QTreeWidgetItem, QVBoxLayout, 
 from app.display.wording import whole
 from app.panels.panel import Panel
 from app.state.app_state import AppState
+from app.state.canvas_changes import canvas_name
 from app.state.session import Session
 from app.widgets.icons import icon
 from ptycho_engine.documents import RunRecord
@@ -71,13 +72,13 @@ def entries(state: AppState) -> list[Entry]:
         if key not in state.runs:
             lines.append(_figures_entry(key, figures, current=key == state.figures_id))
     for key, canvas in state.canvases.items():
-        dataset_id = state.canvas_datasets.get(key)
-        known = state.datasets.get(dataset_id) if dataset_id else None
+        file = state.canvas_files.get(key)
         made = "refinement" if key in state.canvas_refinements else "inference"
         made += "" if canvas.mode == "none" else f" as {canvas.mode}"
         facts = f"{made} · {whole(len(canvas.scan_positions))} patches"
-        name = known.name if known is not None else key.removeprefix("canvas:")
-        lines.append(Entry("Runs", key, name, facts, "canvas", key == state.canvas_id, f"{name}\n{facts}", None))
+        name = canvas_name(state, key)
+        tip = f"{file or name}\n{facts}"
+        lines.append(Entry("Runs", key, name, facts, "canvas", key == state.canvas_id, tip, file))
     return lines
 
 

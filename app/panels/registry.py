@@ -1,5 +1,6 @@
 """The panels of the window, one line each, in the order of their tabs and docks."""
 
+from app.panels.ab import ABPanel
 from app.panels.bundle import BundlePanel
 from app.panels.canvas import CanvasPanel
 from app.panels.dataset import DatasetPanel
@@ -21,6 +22,7 @@ PANELS: tuple[PanelSpec, ...] = (
     PanelSpec("scan", "Scan", ScanPanel, "center", "Alt+5", ScanPanel.help_text),
     PanelSpec("bundle", "Bundle", BundlePanel, "center", "Alt+6", BundlePanel.help_text),
     PanelSpec("statistics", "Statistics", StatisticsPanel, "center", "Alt+-", StatisticsPanel.help_text),
+    PanelSpec("ab", "A/B", ABPanel, "center", "Alt+Shift+7", ABPanel.help_text),
     PanelSpec("canvas", "Canvas", CanvasPanel, "right", "Alt+7", CanvasPanel.help_text),
     PanelSpec("loss", "Loss", LossPanel, "bottom", "Alt+8", LossPanel.help_text),
     PanelSpec("diagnoses", "Diagnoses", DiagnosesPanel, "bottom", "Alt+0", DiagnosesPanel.help_text),

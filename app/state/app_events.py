@@ -5,6 +5,7 @@ from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
 from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.canvas_readings import CanvasesCompared, PhasePrepared, PixelSizeGiven, ReconstructionOpened
 from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
@@ -144,4 +145,8 @@ AppEvent: TypeAlias = (
     | ScanReading
     | BundleStudied
     | BundlesCompared
+    | CanvasesCompared
+    | PhasePrepared
+    | PixelSizeGiven
+    | ReconstructionOpened
 )

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.canvas_readings import CanvasesCompared, PhasePrepared
 from app.state.growing import GrowingTable
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
@@ -211,6 +212,14 @@ class AppState:
     """The bundle that each of ``canvases`` was made with."""
     canvas_refinements: Mapping[str, CanvasRefinement] = field(default_factory=_nothing)
     """What those of ``canvases`` that were refined had been before."""
+    canvas_files: Mapping[str, Path] = field(default_factory=_nothing)
+    """Where those of ``canvases`` that were opened lie."""
+    comparison: CanvasesCompared | None = None
+    """The two reconstructions that were compared last."""
+    phase: PhasePrepared | None = None
+    """The phase without ramp that was worked out last."""
+    pixel_sizes: Mapping[str, float] = field(default_factory=_nothing)
+    """Sides of a pixel of the object [m] that were entered, or came with a reconstruction."""
     losses: Losses = field(default_factory=Losses)
     stats: tuple[engine.StatsMeasured, ...] = ()
     """Of the last training and of the last inference."""
@@ -273,6 +282,11 @@ class AppState:
     def busy(self) -> bool:
         """Whether a job computes."""
         return self.job is not None and self.job.busy
+
+
+def has_documents(state: AppState) -> bool:
+    """Return whether anything is open."""
+    return any((state.datasets, state.bundles, state.runs, state.figures, state.canvases))
 
 
 def document_id(kind: str, name: str, path: Path | None) -> str:

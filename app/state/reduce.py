@@ -28,8 +28,12 @@ from app.state.canvas_changes import (
     inferred,
     kept_refinement,
     with_canvas,
+    with_canvas_reading,
+    with_scan_of_canvases,
     without_canvas,
+    without_comparison_of,
 )
+from app.state.canvas_readings import CanvasesCompared, PhasePrepared, PixelSizeGiven, ReconstructionOpened
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
 from app.state.figure_changes import (
@@ -131,6 +135,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return replace(state, frame=event) if event.dataset_id in state.datasets else state
         case GroupsFound():
             return replace(state, groups=event) if event.dataset_id in state.datasets else state
+        case ReconstructionOpened() | CanvasesCompared() | PhasePrepared() | PixelSizeGiven():
+            return with_canvas_reading(state, event)
         case ScanSummarised():
             if event.dataset_id not in state.datasets:
                 return state
@@ -290,7 +296,7 @@ def _with_result(state: AppState, event: _Result) -> AppState:
                 summaries=without_entry(state.summaries, key),
                 regions=without_entry(state.regions, key),
             )
-            return _choose(state, key)
+            return _choose(with_scan_of_canvases(without_comparison_of(state, key), key), key)
         case engine.BundleLoaded():
             key = document_id("bundle", event.bundle.name, event.bundle.path)
             state = unstudied(forgotten(state, key), key)
@@ -336,7 +342,7 @@ def _assume(state: AppState, event: AssumptionMade) -> AppState:
 
 def _close(state: AppState, key: str) -> AppState:
     """Take a document away; where it was the current one, the newest of the others takes its place."""
-    state = without_figures(forgotten(state, key), key)
+    state = without_comparison_of(without_figures(forgotten(state, key), key), key)
     if key in state.datasets:
         datasets = without_entry(state.datasets, key)
         state = replace(state, summaries=without_entry(state.summaries, key), regions=without_entry(state.regions, key))

@@ -27,7 +27,17 @@ SLICES: dict[str, tuple[str, ...]] = {
     ),
     "job_changed": ("job", "file_job"),
     "preview_changed": ("preview", "training_preview"),
-    "canvas_changed": ("canvas", "metrics", "canvas_done", "canvas_total", "canvas_dataset_id", "refinement"),
+    "canvas_changed": (
+        "canvas",
+        "metrics",
+        "canvas_done",
+        "canvas_total",
+        "canvas_dataset_id",
+        "refinement",
+        "phase",
+        "pixel_sizes",
+    ),
+    "comparison_changed": ("comparison", "pixel_sizes"),
     "losses_changed": ("losses",),
     "stats_changed": ("stats",),
     "diagnoses_changed": ("diagnoses", "examinations", "dismissed"),
@@ -50,6 +60,7 @@ class Session(QObject):
     job_changed = Signal()
     preview_changed = Signal()
     canvas_changed = Signal()
+    comparison_changed = Signal()
     losses_changed = Signal()
     stats_changed = Signal()
     diagnoses_changed = Signal()

@@ -50,6 +50,7 @@ class CurvePlot(QWidget):
         y_label: str = "",
         secondary_label: str = "",
         log: bool = False,
+        legend_columns: int = 1,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -57,6 +58,7 @@ class CurvePlot(QWidget):
         self.x_label, self.y_label, self.secondary_label = x_label, y_label, secondary_label
         self._log = log
         self._smoothing = 1
+        self._legend_columns = legend_columns
         self._series: dict[str, _Series] = {}
         self._fitted = True
         self._build()
@@ -74,7 +76,7 @@ class CurvePlot(QWidget):
         self._plot.setClipToView(True)
         self._plot.setDownsampling(auto=True, mode="peak")
         self._legend = self._plot.addLegend(offset=(-8, 4))
-        self._legend.setColumnCount(1)
+        self._legend.setColumnCount(self._legend_columns)
         self._right = pg.ViewBox(enableMenu=False)
         self._right.setMouseEnabled(x=True, y=False)
         self._plot.scene().addItem(self._right)
@@ -187,6 +189,16 @@ class CurvePlot(QWidget):
         series.smooth.setSymbol("o" if few else None)
         if self._fitted and series.secondary:
             self._right.enableAutoRange(axis="y")
+
+    def set_labels(self, *, x: str, y: str, secondary: str) -> None:
+        """Name the axes anew."""
+        if (x, y, secondary) == (self.x_label, self.y_label, self.secondary_label):
+            return
+        self.x_label, self.y_label, self.secondary_label = x, y, secondary
+        self._plot.setLabel("bottom", x)
+        self._plot.setLabel("left", y)
+        if any(series.secondary for series in self._series.values()):
+            self._plot.setLabel("right", secondary)
 
     def set_log(self, log: bool) -> None:
         """Make the left axis logarithmic or linear."""

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 ChoiceT = TypeVar("ChoiceT", bound=str)
 
-LEVEL_MODES: dict[LevelMode, str] = {"percentiles": "1st to 99th percentile", "full": "Smallest to greatest"}
+LEVEL_MODES: dict[LevelMode, str] = {
+    "percentiles": "1st to 99th percentile",
+    "wide": "0.1th to 99.9th percentile",
+    "full": "Smallest to greatest",
+}
 SCALING_TEXTS: dict[Scaling, str] = {"linear": "Linear", "sqrt": "Square root", "log": "Logarithmic"}
 
 

@@ -10,17 +10,21 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QPalette, QPixmap, QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.display.colormaps import colour_table
 from app.display.complex_image import ByteArray
 from app.display.levels import LevelMode, Levels, Scaling, auto_levels, scale_level, scale_values
-from app.widgets.colour_bar import ColourBar, Tick, tick_text
+from app.widgets.colour_bar import ColourBar, Tick
+from app.widgets.colour_wheel import ColourWheel
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.overlays import Overlay
 from app.widgets.plot_colours import plot_colours
+from app.widgets.read_out import place_text, value_text
+from app.widgets.scale_bar import ScaleBar
+from app.widgets.titled_picture import titled_picture
 
 PALETTE_EVENTS = (QEvent.Type.PaletteChange, QEvent.Type.ApplicationPaletteChange)
 
@@ -69,6 +73,7 @@ class ImageView(QWidget):
         self._painted_rgba = False
         self._explicit: Levels | None = None
         self._levels: Levels = (0.0, 1.0)
+        self._pixel_size_m: float | None = None
         self._kind = ""
         self._range_chosen = False
         self._ticks: Sequence[Tick] | None = None
@@ -100,6 +105,8 @@ class ImageView(QWidget):
         self.view_box.addItem(self._image, ignoreBounds=True)
         self.overlay = Overlay(self.view_box)
         self.colour_bar = ColourBar(self.graphics, 0, 1)
+        self.scale_bar = ScaleBar(self.graphics, self.view_box)
+        self.colour_wheel = ColourWheel(self.graphics, self.view_box)
         self._read_out = QLabel(self.graphics)
         self._read_out.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._read_out.setAutoFillBackground(True)
@@ -159,19 +166,8 @@ class ImageView(QWidget):
 
     def picture(self) -> QPixmap:
         """Return the picture as on screen, with colour bar, under its whole title."""
-        body: QPixmap = self.graphics.grab()
-        lines = self.fontMetrics().boundingRect(
-            QRect(4, 2, max(body.width() - 8, 1), 1000), Qt.TextFlag.TextWordWrap, self.title
-        )
-        whole = QPixmap(body.width(), body.height() + lines.height() + 6)
-        whole.fill(self.palette().color(QPalette.ColorRole.Window))
-        painter = QPainter(whole)
-        painter.setFont(self.font())
-        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
-        painter.drawText(lines, Qt.TextFlag.TextWordWrap, self.title)
-        painter.drawPixmap(0, lines.height() + 6, body)
-        painter.end()
-        return whole
+        self._set_reading(None)
+        return titled_picture(self, self.graphics.grab(), self.title)
 
     def set_quantity(self, quantity: str, ticks: Sequence[Tick] | None = None) -> None:
         """Name the quantity, its scale and its unit beside the colour bar, with ticks where round ones will not do."""
@@ -203,6 +199,7 @@ class ImageView(QWidget):
         if not self._range_chosen:
             self._explicit = levels
         self._painted_rgba = rgba is not None
+        self.colour_wheel.set_wanted(self._painted_rgba)
         if rgba is not None:
             self._image.setLookupTable(None)
             self._image.setImage(rgba, levels=(0, 255), autoLevels=False)
@@ -253,6 +250,11 @@ class ImageView(QWidget):
         """Paint linear, sqrt or log."""
         self.scaling = scaling
         self._paint()
+
+    def set_pixel_size(self, pixel_size_m: float | None) -> None:
+        """Say how large a pixel is [m]: a scale bar appears, and places are read out as lengths too."""
+        self._pixel_size_m = pixel_size_m
+        self.scale_bar.set_pixel_size(pixel_size_m)
 
     # --- zoom ---
 
@@ -316,11 +318,7 @@ class ImageView(QWidget):
 
     def _reading_text(self, reading: Reading) -> str:
         row, column = reading.row + self.origin_px[0], reading.column + self.origin_px[1]
-        if isinstance(reading.value, complex):
-            value = f"amplitude {abs(reading.value):.4g}, phase {np.angle(reading.value):.3f} rad"
-        else:
-            value = tick_text(reading.value) if np.isfinite(reading.value) else "no value"
-        return f"row {row}, column {column}: {value}"
+        return f"{place_text(row, column, self._pixel_size_m)}: {value_text(reading.value, self.quantity)}"
 
     def _place(self, scene_position: QPointF) -> QPointF:
         place: QPointF = self.view_box.mapSceneToView(scene_position)

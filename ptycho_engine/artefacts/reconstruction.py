@@ -34,6 +34,8 @@ class Reconstruction:
     """Name of the bundle."""
     refined_probe: ComplexArray | None = None
     """(N, N) the light on the object, the sum of the probe's modes, where it was refined with the canvas."""
+    pixel_size_m: float | None = None
+    """Side of a pixel [m], where it is known."""
 
 
 def write_reconstruction(reconstruction: Reconstruction, path: Path) -> None:
@@ -44,7 +46,8 @@ def write_reconstruction(reconstruction: Reconstruction, path: Path) -> None:
     ``network_per_physical`` (divide network amplitude by it for the object's transmission); ``intensity_scale``
     (multiply network amplitude by it for photons); ``mode`` the compatibility mode; ``dropped``; ``dataset``,
     ``bundle`` names; ``format``; after a refinement also ``network_canvas`` on the scale of its own
-    ``network_per_physical_of_network``, and ``refined_probe`` if the probe was refined too.
+    ``network_per_physical_of_network``, and ``refined_probe`` if the probe was refined too; ``pixel_size_m`` where the
+    side of a pixel is known.
 
     Parameters
     ----------
@@ -75,6 +78,8 @@ def write_reconstruction(reconstruction: Reconstruction, path: Path) -> None:
         arrays["network_per_physical_of_network"] = reconstruction.network_canvas.network_per_physical
     if reconstruction.refined_probe is not None:
         arrays["refined_probe"] = reconstruction.refined_probe
+    if reconstruction.pixel_size_m is not None:
+        arrays["pixel_size_m"] = reconstruction.pixel_size_m
     make_folder(path.parent)
 
     def write(file: BinaryIO) -> None:
@@ -145,4 +150,5 @@ def _assemble(arrays: dict[str, NDArray[Any]]) -> Reconstruction:
         dataset=str(arrays["dataset"]) if "dataset" in arrays else "",
         bundle=str(arrays["bundle"]) if "bundle" in arrays else "",
         refined_probe=frozen_array(arrays["refined_probe"], np.complex64) if "refined_probe" in arrays else None,
+        pixel_size_m=float(arrays["pixel_size_m"]) if "pixel_size_m" in arrays else None,
     )

@@ -1,4 +1,4 @@
-"""``compare``: say what differs between two bundles, checkpoints, datasets or runs."""
+"""``compare``: say what differs between two bundles, checkpoints, datasets, reconstructions or runs."""
 
 import argparse
 import math
@@ -15,7 +15,7 @@ EXAMPLE = "compare run-1/wts.h5.zip run-2/wts.h5.zip"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("a", metavar="A", help="a bundle, checkpoint, dataset or run folder")
+    parser.add_argument("a", metavar="A", help="a bundle, checkpoint, dataset, reconstruction.npz or run folder")
     parser.add_argument("b", metavar="B", help="another of the same kind")
     parser.add_argument(
         "--limit",
@@ -54,7 +54,9 @@ def _json_distance(distance: float) -> float | str:
 
 def _text(found: Comparison, limit: int) -> str:
     lines = [f"{found.kind}s A = {found.a}, B = {found.b}: {_count(found)}"]
-    lines += [f"  {key}: {value_text(value)}" for key, value in found.figures.items() if value not in (None, [], {})]
+    # A curve is for --json.
+    figures = {key: value for key, value in found.figures.items() if value not in (None, [], {}) and key != "frc"}
+    lines += [f"  {key}: {value_text(value)}" for key, value in figures.items()]
     # Parts in the order of their worst: a changed setting is not lost among a hundred tensors that differ for it.
     for part in dict.fromkeys(each.part for each in found.differences):
         rows = [each for each in found.differences if each.part == part]

@@ -6,6 +6,7 @@ from pathlib import Path
 from ptycho_engine.comparison.bundles import compare_bundle_files, compare_checkpoints
 from ptycho_engine.comparison.datasets import compare_datasets
 from ptycho_engine.comparison.differences import Comparison
+from ptycho_engine.comparison.reconstructions import compare_reconstruction_files
 from ptycho_engine.comparison.runs import compare_runs
 from ptycho_engine.errors import InputError
 from ptycho_engine.inspection import inspect_file
@@ -14,12 +15,13 @@ _BY_KIND: dict[str, Callable[[Path, Path], Comparison]] = {
     "bundle": compare_bundle_files,
     "checkpoint": compare_checkpoints,
     "dataset": compare_datasets,
+    "reconstruction": compare_reconstruction_files,
     "run": compare_runs,
 }
 
 
 def compare_files(a: str | Path, b: str | Path) -> Comparison:
-    """Return what differs between two bundles, checkpoints, datasets or run folders, worst first.
+    """Return what differs between two bundles, checkpoints, datasets, reconstructions or run folders, worst first.
 
     Parameters
     ----------

@@ -35,7 +35,19 @@ def compare_with_object(canvas: Canvas, object_: ComplexArray) -> Reconstruction
     ReconstructionMetrics
         A figure that is not defined (of a constant image, of no common pixel) is NaN.
     """
-    ours, truth, common = common_area(canvas, object_)
+    return compare_areas(*common_area(canvas, object_))
+
+
+def compare_areas(ours: ComplexArray, truth: ComplexArray, common: NDArray[np.bool_]) -> ReconstructionMetrics:
+    """Compare two pictures of one shape on the pixels that both show, as :func:`compare_with_object` says.
+
+    Parameters
+    ----------
+    ours, truth
+        (H, W) complex.
+    common
+        (H, W) which pixels are compared.
+    """
     n_pixels = int(np.count_nonzero(common))
     a, b = ours[common].astype(np.complex128), truth[common].astype(np.complex128)
     if n_pixels == 0 or not a.any() or not b.any():

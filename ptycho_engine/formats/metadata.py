@@ -66,6 +66,15 @@ def photons_of(metadata: Mapping[str, Any]) -> float | None:
     return None
 
 
+def pixel_size_of(metadata: Mapping[str, Any]) -> float | None:
+    """Return ``object_pixel_size_m``, itself or among the physics parameters, if it is a length [m]."""
+    for part in (metadata, metadata.get("physics_parameters")):
+        value = part.get("object_pixel_size_m") if isinstance(part, Mapping) else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1:
+            return float(value)
+    return None
+
+
 def read_metadata(archive: Archive, notes: list[str]) -> Mapping[str, Any]:
     """Return the metadata as plain data, empty (with a note if there was something) when they cannot be used."""
     array = archive.array("_metadata")

@@ -13,7 +13,7 @@ from ptycho_engine.arrays import ComplexArray, IndexArray, PositionArray, frozen
 from ptycho_engine.documents import ArrayInfo, Dataset, FrameStack
 from ptycho_engine.errors import DatasetError
 from ptycho_engine.formats.frames import ArrayFrames, DeflatedFrames, StoredFrames
-from ptycho_engine.formats.metadata import photons_of, read_metadata
+from ptycho_engine.formats.metadata import photons_of, pixel_size_of, read_metadata
 from ptycho_engine.formats.schema import ALIASES, role_of
 from ptycho_engine.formats.zip_members import Archive, ArrayMember, read_archive, read_array
 
@@ -53,6 +53,7 @@ class NpzFormat:
             probe=reader.probe(n),
             object_=reader.object(),
             n_photons=n_photons,
+            pixel_size_m=_pixel_size(reader, metadata),
             scan_index=_scan_index(reader, len(positions)),
             measurement=_measurement(frames, frames_array, metadata, reader.notes),
             arrays=array_table(reader.archive),
@@ -255,6 +256,21 @@ def _scan_axis_is_last(shape: tuple[int, ...], n_positions: int) -> bool:
         if first != last:
             return last
     return shape[2] > max(shape[0], shape[1])
+
+
+def _pixel_size(reader: Reader, metadata: Mapping[str, Any]) -> float | None:
+    """Return the side of a pixel of the object [m], where the file says so and pixels are square."""
+    sizes = []
+    for role in ("pixel size", "pixel height"):
+        array = next((found for key in ALIASES[role] if (found := reader.archive.array(key)) is not None), None)
+        if array is not None and array.dtype.kind in "iuf" and int(np.prod(array.shape)) == 1:
+            sizes.append(float(read_array(reader.archive, array).reshape(-1)[0]))
+    if not sizes:
+        return pixel_size_of(metadata)
+    if not all(0 < size < 1 for size in sizes) or max(sizes) > 1.001 * min(sizes):
+        reader.notes.append("The pixel size is not used: it needs one length in metres, the same in both directions.")
+        return None
+    return sizes[0]
 
 
 def _scan_index(reader: Reader, n_scan: int) -> IndexArray | None:

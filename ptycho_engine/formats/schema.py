@@ -21,6 +21,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "object": ("objectGuess", "object"),
     "scan index": ("scan_index",),
     "metadata": ("_metadata",),
+    "pixel size": ("object_pixel_size_m", "object_pixel_width_m", "probe_pixel_width_m"),
+    "pixel height": ("object_pixel_height_m", "probe_pixel_height_m"),
 }
 """What an array is for, and the keys it may have, preferred first."""
 

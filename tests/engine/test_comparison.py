@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ptycho_engine.artefacts.reconstruction import Reconstruction, write_reconstruction
 from ptycho_engine.bundles import save_bundle
 from ptycho_engine.bundles.checkpoint import Checkpoint, save_checkpoint
 from ptycho_engine.cli import main
 from ptycho_engine.comparison import Comparison, Difference, compare_files
 from ptycho_engine.comparison.differences import array_difference, value_distance
-from ptycho_engine.documents import Bundle
+from ptycho_engine.documents import Bundle, Canvas
 from ptycho_engine.errors import InputError
+from ptycho_engine.physics.simulate import make_object
 from tests.helpers.hostile_datasets import scan
 from tests.helpers.save_again_and_again import two_bundles
 
@@ -143,3 +145,21 @@ def test_the_reference_runs_differ_in_gridsize_and_losses(golden_dir: Path, caps
     text = capsys.readouterr().out
     assert "gridsize: 1 | 2" in text
     assert "smaller ones (--limit 0 shows all)" in text
+
+
+def test_reconstructions_are_compared_after_registration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = make_object("cells", (96, 96), seed=3)
+    weight, positions = np.ones(truth.shape, np.float32), np.zeros((1, 2))
+    files = []
+    for name, values in (("a", truth), ("b", np.roll(truth, (2, -1), (0, 1)) * np.complex64(4j))):
+        canvas = Canvas(values.astype(np.complex64), weight, (0, 0), positions, 64, 32)
+        files.append(tmp_path / f"{name}.npz")
+        write_reconstruction(Reconstruction(canvas, None, 1.0, "scan", "net"), files[-1])
+    found = compare_files(*files)
+    assert found.kind == "reconstruction"
+    assert found.figures["shift_px"] == pytest.approx([-2, 1], abs=0.05)
+    assert found.figures["factor"] == pytest.approx(0.25, rel=0.01)
+    assert found.figures["angle_rad"] == pytest.approx(-np.pi / 2, abs=0.02)
+    assert found.figures["complex_correlation"] > 0.99
+    assert main(["compare", *map(str, files), "--json"]) == 0
+    assert '"frc"' in capsys.readouterr().out

@@ -9,10 +9,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from app.jobs.canvas_reader import prepare_phase
 from app.panels.canvas import CanvasPanel
 from app.panels.explorer import entries
 from app.state.app_events import DocumentClosed, FrameSelected, JobBegan, JobEnded
 from app.state.app_state import JobState
+from app.state.canvas_readings import PixelSizeGiven
 from app.state.requests import RefineRequest
 from app.state.session import Session
 from ptycho_engine.arrays import frozen_array
@@ -129,7 +131,7 @@ def test_the_read_out_counts_pixels_of_the_object(qtbot: QtBot) -> None:
     show_canvas(session)
     with qtbot.waitSignal(panel.readout_changed) as caught:
         move_to(panel.views[0], 0, 0)
-    assert caught.args == ["row 20, column 15: 0.12 network amplitude"]
+    assert caught.args == ["row 20, column 15: 0.12 · network amplitude"]
 
 
 @pytest.mark.parametrize("view", ["complex", "coverage", "amplitude difference", "phase difference", "true phase"])
@@ -259,3 +261,37 @@ def test_a_new_inference_shows_itself_again(qtbot: QtBot) -> None:
     assert panel.refine_bar.shown.choice == "refined"
     assert not panel.refine_bar.shown.isEnabled()
     assert not panel.misfit.isVisible()
+
+
+def test_a_phase_without_ramp_or_jumps_is_asked_for_once_and_shown_when_it_comes(qtbot: QtBot) -> None:
+    session, panel = _panel(qtbot)
+    canvas = show_canvas(session)
+    asked: list[tuple[object, bool]] = []
+    panel.phase_asked.connect(lambda canvas, unwrap: asked.append((canvas, unwrap)))
+    panel.shows[1].choose("phase without ramp")
+    panel.shows[0].choose("unwrapped phase")
+    assert asked == [(canvas, False), (canvas, True)]
+    assert panel.views[0].title == "Phase, unwrapped · is being worked out…"
+    session.apply(*prepare_phase(canvas, True))
+    assert panel.views[0].title == "Unwrapped phase · p1–p99"
+    assert panel.views[1].title.startswith("Phase · cyclic, −π to π · ramp y ")
+    assert panel.views[1].levels == pytest.approx((-np.pi, np.pi))
+    panel.shows[0].choose("unwrapped phase without ramp")
+    assert panel.views[0].quantity == "unwrapped phase [rad]"
+    assert len(asked) == 2
+
+
+def test_the_line_shows_a_profile_and_the_pixel_size_a_scale_bar(qtbot: QtBot) -> None:
+    session, panel = _panel(qtbot)
+    show_canvas(session)
+    panel.line.setChecked(True)
+    assert panel.measure.isVisible()
+    assert panel.measure.plot.series_names == ("Amplitude", "Phase")
+    with qtbot.waitSignal(panel.pixel_size_given) as caught:
+        panel._give_pixel_size(2e-8)
+    assert caught.args == [DATASET_ID, 2e-8]
+    session.apply(PixelSizeGiven(DATASET_ID, 2e-8))
+    assert all(view.scale_bar.isVisible() for view in panel.views)
+    assert panel.measure.plot.x_label.startswith("distance [nm]")
+    panel.line.setChecked(False)
+    assert not panel.measure.isVisible()

@@ -269,4 +269,4 @@ def test_the_value_under_the_mouse_is_told_with_its_unit(qtbot: QtBot) -> None:
     _, panel, _ = _panel(qtbot)
     with qtbot.waitSignal(panel.readout_changed) as caught:
         move_to(panel.viewer.view, 3, 2)
-    assert caught.args == ["row 3, column 2: 0 · amplitude [√counts]"]
+    assert caught.args == ["row 3, column 2: 0 √counts · amplitude"]
