@@ -21,6 +21,7 @@ from app.jobs.verbs import EngineVerbs
 from app.main_window import MainWindow
 from app.panels.registry import PANELS
 from app.panels.training import TrainingPanel
+from app.preview_reader import PreviewReader
 from app.screenshots import Screenshots
 from app.settings import SettingsStore, runs_folder, state_folder
 from app.signals import EndSignals
@@ -58,6 +59,7 @@ class Application(QObject):
         self.window = MainWindow(self.session, self.settings, PANELS)
         self.device_line = DeviceLine(self.session, self.window.job_bar.device, self)
         self.examiner = Examiner(self.session, self.controller.examine, self)
+        self.preview_reader = PreviewReader(self.session, self.controller.read_previews, self)
         self._wire()
         if self.settings.problem:
             self.tell(Notice("settings", "warning", self.settings.problem))

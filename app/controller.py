@@ -99,6 +99,12 @@ class Controller(QObject):
         verb = partial(find_groups, dataset_id, dataset, gridsize, neighbor_count)
         self.runner.start(Task(job, verb, "groups", notice_key=f"groups:{dataset_id}"))
 
+    def read_previews(self, key: str, folder: Path) -> None:
+        """Read the earlier previews of a run from its folder."""
+        job = JobState(self.runner.new_id("previews"), "previews", f"Reading the previews of {folder.name}")
+        verb = partial(self._verbs.read_previews, key, folder)
+        self.runner.start(Task(job, verb, "previews", notice_key=f"previews:{key}"))
+
     def examine(self, key: str, dataset_id: str | None, bundle_id: str | None) -> None:
         """Look for what is wrong with a scan, with a bundle, or with the two together."""
         state = self._session.state

@@ -16,9 +16,9 @@ from app.state.requests import TrainRequest
 from app.state.session import Session
 
 Verb = Callable[[], Iterator[JobEvent]]
-Slot = Literal["compute", "files", "frame", "summary", "region", "groups", "examine"]
-"""In each place runs at most one job; the latter five only read what is looked at, and are no jobs to the person."""
-READINGS: tuple[Slot, ...] = ("frame", "summary", "region", "groups", "examine")
+Slot = Literal["compute", "files", "frame", "summary", "region", "groups", "previews", "examine"]
+"""In each place runs at most one job; all but two only read what is looked at, and are no jobs to the person."""
+READINGS: tuple[Slot, ...] = ("frame", "summary", "region", "groups", "previews", "examine")
 IN_LINE: tuple[Slot, ...] = ("files", "examine")
 """Where every task waits for its turn."""
 

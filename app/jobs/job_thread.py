@@ -19,6 +19,7 @@ from app.jobs.mailbox import Mailbox
 from app.state.app_events import RunOpened
 from app.state.app_state import JobOutcome
 from app.state.examinations import DocumentExamined
+from app.state.preview_history import PreviewsRead
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
 from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
 
@@ -30,7 +31,7 @@ SWITCH_INTERVAL_S = 0.1e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
 
 JobEvent: TypeAlias = (
-    EngineEvent | RunOpened | FrameRead | ScanSummarised | RegionSummed | GroupsFound | DocumentExamined
+    EngineEvent | RunOpened | FrameRead | ScanSummarised | RegionSummed | GroupsFound | DocumentExamined | PreviewsRead
 )
 Verb = Callable[[], Iterator[JobEvent]]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.jobs.run_opener import open_run, run_folder_of
 from app.state.app_events import RunOpened
+from app.state.preview_history import PreviewHistory, PreviewsRead
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.events import (
@@ -20,6 +21,7 @@ from ptycho_engine.events import (
     DiagnosisFound,
     EngineEvent,
     FileWritten,
+    MessageLogged,
     Progressed,
 )
 
@@ -78,6 +80,19 @@ class EngineVerbs:
         from ptycho_engine.training import train
 
         return train(datasets, config, test_dataset=test_dataset, out=out, resume=resume, start_from=start_from)
+
+    def read_previews(self, key: str, folder: Path) -> Iterator[PreviewsRead | MessageLogged]:
+        """Read the earlier previews of the run ``key`` from its folder."""
+        from ptycho_engine.errors import InputError
+        from ptycho_engine.runs.stored_previews import read_previews
+
+        history = PreviewHistory(key)
+        for found in read_previews(folder):
+            if isinstance(found, InputError):
+                yield MessageLogged("warning", f"A preview of {folder.name} cannot be shown: {found}")
+            else:
+                history = history.with_preview(found)
+        yield PreviewsRead(history)
 
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         """Infer the whole scan; nothing is written."""

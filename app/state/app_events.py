@@ -5,6 +5,7 @@ from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
 from app.state.examinations import DocumentExamined
+from app.state.preview_history import PreviewsRead
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
@@ -124,6 +125,7 @@ AppEvent: TypeAlias = (
     | DocumentExamined
     | DiagnosisDismissed
     | FrameRead
+    | PreviewsRead
     | GroupsFound
     | ScanSummarised
     | RegionSummed

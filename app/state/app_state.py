@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from app.state.growing import GrowingTable
+from app.state.preview_history import PreviewHistory
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine import events as engine
@@ -179,6 +180,10 @@ class AppState:
     preview: engine.PatchPreview | None = None
     preview_dataset_id: str | None = None
     """The dataset that ``preview.frame_indices`` counts in."""
+    previews: PreviewHistory = field(default_factory=PreviewHistory)
+    """The earlier previews of the computing job, running or last."""
+    stored_previews: PreviewHistory = field(default_factory=PreviewHistory)
+    """Those of the run whose folder was read last."""
     canvas: Canvas | None = None
     """The live canvas, or the last, or the one chosen."""
     canvas_dataset_id: str | None = None

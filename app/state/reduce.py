@@ -30,6 +30,7 @@ from app.state.canvas_changes import (
 )
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
+from app.state.preview_history import PreviewHistory, PreviewsRead
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
@@ -68,7 +69,7 @@ def reduce(
         case engine.LossMeasured() | engine.EpochDone() | engine.ValidationMeasured():
             return replace(state, losses=_with_loss(state.losses, event))
         case engine.PatchPreview():
-            return replace(state, preview=event, preview_dataset_id=state.job.dataset_id if state.job else None)
+            return _with_preview(state, event)
         case engine.StatsMeasured():
             return replace(state, stats=(*state.stats, event)[-STATS_LIMIT:])
         case engine.CanvasUpdated() | engine.MetricsMeasured() | engine.RefinementBegan() | engine.MisfitMeasured():
@@ -109,6 +110,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _bounded(examined(state, event, time_s))
         case DiagnosisDismissed():
             return replace(state, dismissed=state.dismissed | {(event.key, event.id)})
+        case PreviewsRead():
+            return replace(state, stored_previews=event.history)
         case FrameRead():
             return replace(state, frame=event) if event.dataset_id in state.datasets else state
         case GroupsFound():
@@ -146,7 +149,7 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
         state = replace(state, requests=with_entry(state.requests, key, event.request))
     if job.verb == "train":
         losses = state.losses if event.keeps_losses else Losses()
-        return replace(state, losses=losses, stats=(), preview=None, preview_dataset_id=None)
+        return replace(state, losses=losses, stats=(), preview=None, preview_dataset_id=None, previews=PreviewHistory())
     return begun_canvas(state, job) if job.verb == "infer" else state
 
 
@@ -283,6 +286,15 @@ def _with_result(state: AppState, event: _Result) -> AppState:
             return inferred(state, event)
         case _:
             assert_never(event)
+
+
+def _with_preview(state: AppState, event: engine.PatchPreview) -> AppState:
+    """Show a preview, and keep it among the earlier ones of its job."""
+    job = state.job
+    source = job.id if job is not None else ""
+    before = state.previews if state.previews.source == source else PreviewHistory(source)
+    dataset_id = job.dataset_id if job is not None else None
+    return replace(state, preview=event, preview_dataset_id=dataset_id, previews=before.with_preview(event))
 
 
 def _choose(state: AppState, key: str) -> AppState:

@@ -24,7 +24,7 @@ SLICES: dict[str, tuple[str, ...]] = {
         "canvas_id",
     ),
     "job_changed": ("job", "file_job"),
-    "preview_changed": ("preview",),
+    "preview_changed": ("preview", "previews", "stored_previews"),
     "canvas_changed": ("canvas", "metrics", "canvas_done", "canvas_total", "canvas_dataset_id", "refinement"),
     "losses_changed": ("losses",),
     "stats_changed": ("stats",),
