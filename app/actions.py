@@ -34,6 +34,14 @@ def why_not_stop(state: AppState) -> str:
     return "" if any(job.state != "cancelling" for job in running) else "It is stopping."
 
 
+def why_not_pause(state: AppState) -> str:
+    """Return why no job can be paused or let go on, empty if one can."""
+    job = state.job
+    if job is None or not job.busy:
+        return "Nothing computes."
+    return "It is stopping." if job.state == "cancelling" else ""
+
+
 def why_not_save(state: AppState) -> str:
     """Return why no bundle can be saved, empty if one can."""
     return "" if state.bundle is not None else "No bundle is open."
@@ -96,6 +104,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
         for number, (action, name) in enumerate(INFER_AS.items(), start=1)
     ),
     ActionSpec("stop", "&Stop", "Ctrl+.", "Stop the running job; the checkpoint stays", why_not_stop, "stop"),
+    ActionSpec(
+        "pause", "&Pause or go on", "Ctrl+P", "Let the job wait between two steps, or go on", why_not_pause, "pause"
+    ),
     ActionSpec(
         "simulate", "Si&mulate a demo scan…", "Ctrl+D", "Make a small scan to try things out with", why_not_simulate
     ),

@@ -68,6 +68,8 @@ class Application(QObject):
         intents = {**intents_of(self.controller), "panel_asked": self.window.bring_forward}
         for panel in self.window.panels.values():
             connect_intents(panel, intents)
+        connect_intents(self.window.job_bar, intents, without=("cancel_asked",))
+        self.window.actions_by_id["pause"].triggered.connect(self.controller.pause)
         connect_intents(self.window, intents, without=("train_asked", "theme_asked"))
         self.window.theme_asked.connect(self.change_theme)
         training = self.window.panels.get("training")

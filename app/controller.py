@@ -240,6 +240,14 @@ class Controller(QObject):
         """Stop the computing job; without one, stop opening files."""
         self.runner.cancel("compute" if self.runner.computing else "files")
 
+    def pause(self) -> None:
+        """Let the computing job wait, or go on if it waits."""
+        job = self._session.state.job
+        if job is not None and job.held:
+            self.runner.go_on()
+        else:
+            self.runner.pause()
+
     # Results
 
     def save_bundle(self, path: Path) -> None:

@@ -38,7 +38,7 @@ class Menus(QObject):
         older.setToolTipsVisible(True)
         for name in INFER_AS:
             self._put(older, name)
-        for name in ("stop", "", "simulate"):
+        for name in ("pause", "stop", "", "simulate"):
             self._put(run, name)
         help_menu = bar.addMenu("&Help")
         for name in ("shortcuts", "about"):
@@ -105,11 +105,12 @@ class Menus(QObject):
         bar.setMovable(False)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        for name in ("open", "", "layout_inspect", "layout_train", "layout_compare", "", "train", "infer", "stop"):
+        layouts = ("layout_inspect", "layout_train", "layout_compare")
+        for name in ("open", "", *layouts, "", "train", "infer", "pause", "stop"):
             self._put(bar, name)
         self._window.addToolBar(bar)
         # Two buttons must not both read "Train": one starts, the other arranges.
-        for name, text in (("train", "Start training"), ("layout_train", "Train")):
+        for name, text in (("train", "Start training"), ("layout_train", "Train"), ("pause", "Pause")):
             self._actions[name].setIconText(text)
 
     def _recent(self) -> None:

@@ -38,6 +38,7 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
         "infer_asked": controller.infer,
         "refine_asked": controller.refine,
         "stop_asked": controller.cancel,
+        "pause_asked": controller.pause,
         "save_bundle_asked": controller.save_bundle,
         "export_canvas_asked": controller.export_canvas,
         "simulate_asked": controller.simulate,

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -15,20 +15,29 @@ from ptycho_engine.training_job import TrainingJob
 
 
 class TimeLeft:
-    """Estimates the time left from the steps done since the job began or was resumed."""
+    """Estimates the time left from the steps done since the job began or was resumed.
 
-    def __init__(self, step: int) -> None:
+    Parameters
+    ----------
+    step
+        Steps that were done before.
+    clock
+        Seconds from any origin.
+    """
+
+    def __init__(self, step: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.begin(step)
 
     def begin(self, step: int) -> None:
         """Count from this step on."""
         self._first = step
-        self._started = time.monotonic()
+        self._started = self._clock()
 
     def seconds(self, step: int, n_steps: int) -> float | None:
         """Return the seconds left [s], ``None`` before the first step is done."""
         done = step - self._first
-        return (time.monotonic() - self._started) / done * (n_steps - step) if done > 0 else None
+        return (self._clock() - self._started) / done * (n_steps - step) if done > 0 else None
 
 
 def step_done(job: TrainingJob, left: TimeLeft) -> StepDone:

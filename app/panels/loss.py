@@ -34,7 +34,9 @@ def headline(state: AppState) -> str:
     parts.append(f"rate {number(losses.steps.last('learning_rate'), 3)}")
     parts.append(f"gradient {number(losses.steps.last('gradient_norm'), 3)}")
     parts.append(f"{number(losses.steps.last('patches_per_s'), 3)} patches/s")
-    if training is not None and training.busy and training.seconds_left is not None:
+    if training is not None and training.held:
+        parts.append("paused" if training.state == "paused" else "pausing")
+    elif training is not None and training.busy and training.seconds_left is not None:
         parts.append(f"{duration(training.seconds_left)} left")
     return " · ".join(parts)
 

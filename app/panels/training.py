@@ -83,6 +83,8 @@ class TrainingPanel(Panel):
     """``None``: the current run should go on."""
     stop_asked = Signal()
     """The running job should stop."""
+    pause_asked = Signal()
+    """The running job should wait, or go on if it waits."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -115,6 +117,7 @@ class TrainingPanel(Panel):
         self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
         self.start_button = QPushButton(icon("train"), "Start training", self)
         self.resume_button = QPushButton(icon("resume"), "Resume", self)
+        self.pause_button = QPushButton(icon("pause"), "Pause", self)
         self.stop_button = QPushButton(icon("stop"), "Stop", self)
         self.reason = QLabel(self)
         self.reason.setWordWrap(True)
@@ -122,6 +125,7 @@ class TrainingPanel(Panel):
         self.take_keys(self.test_scan)
         self.start_button.clicked.connect(self.ask_to_train)
         self.resume_button.clicked.connect(lambda: self.resume_asked.emit(None))
+        self.pause_button.clicked.connect(self.pause_asked)
         self.stop_button.clicked.connect(self.stop_asked)
         self.form.changed.connect(self._update_buttons)
         self.watch(session.documents_changed)
@@ -151,8 +155,9 @@ class TrainingPanel(Panel):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         buttons = QGridLayout()
         buttons.setContentsMargins(8, 0, 8, 0)
-        buttons.addWidget(self.start_button, 0, 0, 1, 2)
-        buttons.addWidget(self.resume_button, 1, 0)
+        buttons.addWidget(self.start_button, 0, 0)
+        buttons.addWidget(self.resume_button, 0, 1)
+        buttons.addWidget(self.pause_button, 1, 0)
         buttons.addWidget(self.stop_button, 1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 6)
@@ -180,6 +185,7 @@ class TrainingPanel(Panel):
             for button, name in (
                 (self.start_button, "train"),
                 (self.resume_button, "resume"),
+                (self.pause_button, "pause"),
                 (self.stop_button, "stop"),
             ):
                 button.setIcon(icon(name))
@@ -235,6 +241,10 @@ class TrainingPanel(Panel):
         _allow(self.resume_button, resume, "Go on with the stopped training from its checkpoint")
         _allow(self.stop_button, "" if state.busy and not stopping else "Nothing runs.", "Stop; the checkpoint stays")
         self.stop_button.setText("Stopping…" if stopping else "Stop")
+        held = state.job is not None and state.job.held
+        computes = state.busy and not stopping
+        _allow(self.pause_button, "" if computes else "Nothing computes.", "Let the job wait, or go on (Ctrl+P)")
+        self.pause_button.setText("Go on" if held else "Pause")
         self.reason.setText(start if not state.busy else "")
         self.reason.setVisible(bool(self.reason.text()))
 

@@ -42,6 +42,21 @@ class JobCancelling:
 
 
 @dataclass(frozen=True, slots=True)
+class JobPausing:
+    """Somebody asked the job to wait."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobHeld:
+    """The job waits between two steps, or has gone on."""
+
+    job_id: str
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class JobEnded:
     """The job's thread is done."""
 
@@ -114,6 +129,8 @@ AppEvent: TypeAlias = (
     JobBegan
     | RunOpened
     | JobCancelling
+    | JobPausing
+    | JobHeld
     | JobEnded
     | DocumentChosen
     | DocumentClosed

@@ -47,7 +47,7 @@ class JobState:
     epoch: int = 0
     n_epochs: int = 0
     seconds_left: float | None = None
-    state: Literal["starting", "running", "cancelling"] | JobOutcome = "starting"
+    state: Literal["starting", "running", "pausing", "paused", "cancelling"] | JobOutcome = "starting"
     dataset_id: str | None = None
     bundle_id: str | None = None
     run_folder: Path | None = None
@@ -55,9 +55,14 @@ class JobState:
     """The newest state on disk from which the job can go on."""
 
     @property
+    def held(self) -> bool:
+        """Whether it waits, or will as soon as its present step is done."""
+        return self.state in ("pausing", "paused")
+
+    @property
     def busy(self) -> bool:
         """Whether it still runs."""
-        return self.state in ("starting", "running", "cancelling")
+        return self.state in ("starting", "running", "pausing", "paused", "cancelling")
 
 
 @dataclass(frozen=True, slots=True)

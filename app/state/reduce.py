@@ -14,6 +14,8 @@ from app.state.app_events import (
     JobBegan,
     JobCancelling,
     JobEnded,
+    JobHeld,
+    JobPausing,
     Logged,
     NoticeClosed,
     NoticeRaised,
@@ -30,6 +32,7 @@ from app.state.canvas_changes import (
 )
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
+from app.state.job_changes import held_job, with_preview
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from ptycho_engine import events as engine
@@ -69,7 +72,7 @@ def reduce(
         case engine.LossMeasured() | engine.EpochDone() | engine.ValidationMeasured():
             return replace(state, losses=_with_loss(state.losses, event))
         case engine.PatchPreview():
-            return _with_preview(state, event)
+            return with_preview(state, event)
         case engine.StatsMeasured():
             return replace(state, stats=(*state.stats, event)[-STATS_LIMIT:])
         case engine.CanvasUpdated() | engine.MetricsMeasured() | engine.RefinementBegan() | engine.MisfitMeasured():
@@ -88,6 +91,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _open_run(state, event)
         case JobCancelling():
             return _change_job(state, event.job_id, lambda job: replace(job, state="cancelling"))
+        case JobPausing() | JobHeld():
+            return _change_job(state, event.job_id, lambda job: held_job(job, event))
         case JobEnded():
             return _end(state, event)
         case DocumentChosen():
@@ -204,7 +209,7 @@ def _advanced(job: JobState | None, event: _Progress) -> JobState | None:
                 n_total=event.n_total,
                 unit=event.unit,
                 run_folder=event.run_folder or job.run_folder,
-                state="cancelling" if job.state == "cancelling" else "running",
+                state="running" if job.state == "starting" else job.state,
             )
         case engine.Progressed():
             return replace(
@@ -286,15 +291,6 @@ def _with_result(state: AppState, event: _Result) -> AppState:
             return inferred(state, event)
         case _:
             assert_never(event)
-
-
-def _with_preview(state: AppState, event: engine.PatchPreview) -> AppState:
-    """Show a preview, and keep it among the earlier ones of its job."""
-    job = state.job
-    source = job.id if job is not None else ""
-    before = state.previews if state.previews.source == source else PreviewHistory(source)
-    dataset_id = job.dataset_id if job is not None else None
-    return replace(state, preview=event, preview_dataset_id=dataset_id, previews=before.with_preview(event))
 
 
 def _choose(state: AppState, key: str) -> AppState:
