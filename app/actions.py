@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
-from app.panels.training import why_not_resume, why_not_start
+from app.panels.training import why_not_queue, why_not_resume, why_not_start
 from app.state.app_state import AppState
 from app.widgets.icons import icon
 from ptycho_engine.inference_compatibility import MODES
@@ -89,6 +89,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("close_dataset", "&Close scan", "Ctrl+W", "Take the current scan out of the window", why_not_close),
     ActionSpec("quit", "&Quit", "Ctrl+Q", "Close Ptychoscope"),
     ActionSpec("train", "&Train", "Ctrl+T", "Train on the current scan as filled in", why_not_start, "train"),
+    ActionSpec(
+        "queue",
+        "Add to &queue",
+        "Ctrl+Shift+A",
+        "Train as filled in when the running job and those before it have ended",
+        why_not_queue,
+    ),
     ActionSpec(
         "resume", "&Resume training", "Ctrl+Shift+T", "Go on with the stopped training", why_not_resume, "resume"
     ),

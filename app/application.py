@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pyqtgraph as pg
@@ -22,6 +23,7 @@ from app.main_window import MainWindow
 from app.panels.registry import PANELS
 from app.panels.training import TrainingPanel
 from app.preview_reader import PreviewReader
+from app.run_queue import RunQueue
 from app.screenshots import Screenshots
 from app.settings import SettingsStore, runs_folder, state_folder
 from app.signals import EndSignals
@@ -57,6 +59,7 @@ class Application(QObject):
         self.session = Session(self)
         self.controller = Controller(self.session, runs if runs is not None else runs_folder(), verbs, self)
         self.window = MainWindow(self.session, self.settings, PANELS)
+        self.queue = RunQueue(self.session, partial(self.controller.train, queued=True), self)
         self.device_line = DeviceLine(self.session, self.window.job_bar.device, self)
         self.examiner = Examiner(self.session, self.controller.examine, self)
         self.preview_reader = PreviewReader(self.session, self.controller.read_previews, self)
@@ -65,7 +68,7 @@ class Application(QObject):
             self.tell(Notice("settings", "warning", self.settings.problem))
 
     def _wire(self) -> None:
-        intents = {**intents_of(self.controller), "panel_asked": self.window.bring_forward}
+        intents = {**intents_of(self.controller, self.queue), "panel_asked": self.window.bring_forward}
         for panel in self.window.panels.values():
             connect_intents(panel, intents)
         connect_intents(self.window.job_bar, intents, without=("cancel_asked",))
@@ -76,8 +79,11 @@ class Application(QObject):
         if isinstance(training, TrainingPanel):
             training.show_config(dict(self.settings.settings.training))
             self.window.train_asked.connect(training.ask_to_train)
+            self.window.actions_by_id["queue"].triggered.connect(training.ask_to_queue)
         self.controller.file_opened.connect(self._remember_file)
         self.controller.train_config_used.connect(self._remember_training)
+        self.controller.runner.computed.connect(self.queue.follow)
+        self.window.leave_asked.connect(self.queue.leave)
         self.controller.runner.idle.connect(self.window.finish_leaving)
         self.window.menus.show_recent(self.settings.settings.recent_files)
         self.window.menus.show_theme(self.settings.settings.theme)

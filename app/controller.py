@@ -79,6 +79,9 @@ class Controller(QObject):
         if state.job is not None and state.job.busy and key in (state.job.dataset_id, run_id(state.job.run_folder)):
             self._refuse("close", "This document is in use by the running job. Stop the job first.")
             return
+        if any(run.uses(key) for run in state.queue.runs):
+            self._refuse("close", "A training in the queue needs this document. Take the training out of it first.")
+            return
         self._session.apply(DocumentClosed(key))
 
     def assume(self, name: str, word: str | None) -> None:
@@ -125,15 +128,18 @@ class Controller(QObject):
 
     # Computing
 
-    def train(self, request: TrainRequest) -> None:
-        """Start a training as filled in."""
+    def train(self, request: TrainRequest, *, queued: bool = False) -> bool:
+        """Start a training as filled in; return whether it began.
+
+        What went wrong with the one before stays told where this one was ``queued``: nobody has seen it yet.
+        """
         dataset_id = request.dataset_id or self._session.state.dataset_id
         if dataset_id is None or dataset_id not in self._session.state.datasets:
             self._refuse("train", "There is no scan to train on. Open a dataset first.")
-            return
+            return False
         name = self._session.state.datasets[dataset_id].name
         folder = request.run_folder or new_run_folder(self.runs_folder, name)
-        self._train(replace(request, dataset_id=dataset_id, run_folder=folder), resume=False)
+        return self._train(replace(request, dataset_id=dataset_id, run_folder=folder), resume=False, queued=queued)
 
     def resume(self, run_id: str | None = None) -> None:
         """Go on with a training that was stopped or failed, from its checkpoint."""
@@ -145,21 +151,23 @@ class Controller(QObject):
             return
         self._train(request, resume=True)
 
-    def _train(self, request: TrainRequest, *, resume: bool) -> None:
+    def _train(self, request: TrainRequest, *, resume: bool, queued: bool = False) -> bool:
         state = self._session.state
         dataset = state.datasets.get(request.dataset_id or "")
         if dataset is None or request.run_folder is None:
             self._refuse("train", "The scan of this training is not open any more. Open it again, then resume.")
-            return
+            return False
         test_dataset = state.datasets.get(request.test_dataset_id) if request.test_dataset_id else None
         if request.test_dataset_id and test_dataset is None:
             self._refuse("train", "The test scan of this training is not open any more. Open it again.")
-            return
+            return False
         further = [state.datasets.get(key) for key in request.further_dataset_ids]
         datasets = [dataset, *(one for one in further if one is not None)]
         if len(datasets) <= len(further):
             self._refuse("train", "A scan of this training is not open any more. Open it again.")
-            return
+            return False
+        start_id = request.start_bundle_id or state.bundle_id
+        start_from = state.read_bundle(start_id) if request.start_from_current else None
         title = f"{'Resuming' if resume else 'Training'} {request.run_folder.name}"
         job = JobState(
             self.runner.new_id("train"),
@@ -176,10 +184,13 @@ class Controller(QObject):
             test_dataset=test_dataset,
             out=request.run_folder,
             resume=resume,
-            start_from=state.bundle_as_read if request.start_from_current else None,
+            start_from=start_from,
         )
-        if self._compute(Task(job, verb, "compute", keeps_losses=resume, request=request)):
-            self.train_config_used.emit(request.config)
+        key = f"train:{job.id}" if queued else ""
+        if not self._compute(Task(job, verb, "compute", keeps_losses=resume, request=request, notice_key=key)):
+            return False
+        self.train_config_used.emit(request.config)
+        return True
 
     def infer(self, compatibility: str = "none") -> None:
         """Infer the current dataset with the current bundle, on demand as an older PtychoPINN release did."""
@@ -231,7 +242,7 @@ class Controller(QObject):
 
     def _compute(self, task: Task) -> bool:
         if self.runner.start(task):
-            self._session.apply(NoticeClosed("busy"), NoticeClosed(task.job.verb))
+            self._session.apply(NoticeClosed("busy"), NoticeClosed(task.notice_key or task.job.verb))
             return True
         self._refuse("busy", "Another job is running. Wait for its end, or stop it.")
         return False

@@ -32,7 +32,7 @@ class Menus(QObject):
         self._fill_file(bar.addMenu("&File"))
         self._fill_view(bar.addMenu("&View"), specs)
         run = bar.addMenu("&Run")
-        for name in ("train", "resume", "infer"):
+        for name in ("train", "queue", "resume", "infer"):
             self._put(run, name)
         older = run.addMenu("Infer &as")
         older.setToolTipsVisible(True)

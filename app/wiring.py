@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QUrl, SignalInstance
 from PySide6.QtGui import QDesktopServices
 
 from app.controller import Controller
+from app.run_queue import RunQueue
 
 
 def reveal(path: Path | None) -> None:
@@ -17,7 +18,7 @@ def reveal(path: Path | None) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 
-def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
+def intents_of(controller: Controller, queue: RunQueue) -> dict[str, Callable[..., Any]]:
     """Return what becomes of each intent, by the name of its signal."""
     return {
         "frame_asked": controller.select_frame,
@@ -42,6 +43,11 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
         "save_bundle_asked": controller.save_bundle,
         "export_canvas_asked": controller.export_canvas,
         "simulate_asked": controller.simulate,
+        "queue_asked": queue.add,
+        "queue_remove_asked": queue.remove,
+        "queue_move_asked": queue.move,
+        "queue_automatic_asked": queue.set_automatic,
+        "queue_next_asked": queue.start_next,
         "notice_closed": controller.close_notice,
         "leave_asked": controller.runner.leave,
         "reveal_asked": reveal,

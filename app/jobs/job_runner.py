@@ -43,6 +43,8 @@ class JobRunner(QObject):
 
     idle = Signal()
     """Nothing computes, opens or writes any more."""
+    computed = Signal()
+    """A computing job has ended, and all that it told is told."""
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -167,6 +169,8 @@ class JobRunner(QObject):
         waiting = self._waiting.get(task.slot)
         if waiting and task.slot not in self._threads:
             self._begin(waiting.popleft())
+        if task.slot == "compute":
+            self.computed.emit()
         if not self.busy:
             self.idle.emit()
 

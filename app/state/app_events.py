@@ -6,6 +6,7 @@ from typing import ClassVar, TypeAlias
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
 from app.state.examinations import DocumentExamined
 from app.state.preview_history import PreviewsRead
+from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
@@ -143,6 +144,7 @@ AppEvent: TypeAlias = (
     | DiagnosisDismissed
     | FrameRead
     | PreviewsRead
+    | QueueChanged
     | GroupsFound
     | ScanSummarised
     | RegionSummed

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from app.state.growing import GrowingTable
 from app.state.preview_history import PreviewHistory
+from app.state.queue import RunQueueState
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine import events as engine
@@ -219,6 +220,8 @@ class AppState:
     """What was found of each open document, and of the scan and the bundle that are to go together."""
     dismissed: frozenset[tuple[str, str]] = frozenset()
     """Findings that the person has put away: key of the document and id."""
+    queue: RunQueueState = field(default_factory=RunQueueState)
+    """The trainings that wait for their turn."""
     log: tuple[LogEntry, ...] = ()
     notices: tuple[Notice, ...] = ()
     selected_frame: int | None = None
@@ -247,7 +250,11 @@ class AppState:
     @property
     def bundle_as_read(self) -> Bundle | None:
         """The current bundle, with what it leaves open as somebody has said."""
-        bundle, words = self.bundle, self.assumptions.get(self.bundle_id or "", {})
+        return self.read_bundle(self.bundle_id)
+
+    def read_bundle(self, bundle_id: str | None) -> Bundle | None:
+        """Return a bundle, with what it leaves open as somebody has said."""
+        bundle, words = self.bundles.get(bundle_id or ""), self.assumptions.get(bundle_id or "", {})
         if bundle is None:
             return None
         # Opened anew, the file may leave less open than before.

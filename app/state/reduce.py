@@ -34,6 +34,7 @@ from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
 from app.state.job_changes import held_job, with_preview
 from app.state.preview_history import PreviewHistory, PreviewsRead
+from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
@@ -117,6 +118,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return replace(state, dismissed=state.dismissed | {(event.key, event.id)})
         case PreviewsRead():
             return replace(state, stored_previews=event.history)
+        case QueueChanged():
+            return replace(state, queue=event.queue)
         case FrameRead():
             return replace(state, frame=event) if event.dataset_id in state.datasets else state
         case GroupsFound():

@@ -33,6 +33,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "selection_changed": ("selected_frame", "dataset_id"),
     "frames_changed": ("frame", "groups", "summaries", "regions", "readings"),
     "notices_changed": ("notices",),
+    "queue_changed": ("queue",),
 }
 """The signal of each slice, and the fields of the state that belong to it."""
 
@@ -54,6 +55,7 @@ class Session(QObject):
     selection_changed = Signal()
     frames_changed = Signal()
     notices_changed = Signal()
+    queue_changed = Signal()
     settled = Signal()
 
     def __init__(self, parent: QObject | None = None, state: AppState | None = None) -> None:

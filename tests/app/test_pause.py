@@ -54,10 +54,10 @@ def test_a_paused_job_takes_no_step_until_it_goes_on(qtbot: QtBot) -> None:
     assert stepped.acquire(timeout=10)
     job.pause()
     allowed.release(3)
-    qtbot.waitUntil(lambda: told == [True], timeout=10_000)
+    qtbot.waitUntil(lambda: told == [True], timeout=30_000)
     # The thread waits behind its first event: no second step was begun.
     assert not stepped.acquire(blocking=False)
-    with qtbot.waitSignal(job.ended, timeout=10_000):
+    with qtbot.waitSignal(job.ended, timeout=30_000):
         job.go_on()
     assert told == [True, False]
     assert stepped.acquire(blocking=False)
@@ -77,9 +77,9 @@ def test_a_paused_job_can_be_cancelled(qtbot: QtBot) -> None:
     ends: list[JobEnd] = []
     job.ended.connect(lambda _, end: ends.append(end))
     job.pause()
-    with qtbot.waitSignal(job.held, timeout=10_000):
+    with qtbot.waitSignal(job.held, timeout=30_000):
         job.begin()
-    with qtbot.waitSignal(job.ended, timeout=10_000):
+    with qtbot.waitSignal(job.ended, timeout=30_000):
         job.cancel()
     assert closed.is_set()
     assert ends == [JobEnd("stopped")]
@@ -96,7 +96,7 @@ def test_the_window_says_that_the_training_is_paused_and_lets_it_go_on(shown: Sh
     action.trigger()
     assert bar.title.text() == "Pausing…"
     shown.verbs.go_on.set()
-    shown.qtbot.waitUntil(lambda: bar.title.text().startswith("Paused: "), timeout=10_000)
+    shown.qtbot.waitUntil(lambda: bar.title.text().startswith("Paused: "), timeout=30_000)
     assert (bar.pause.text(), panel.pause_button.text(), bar.left.text()) == ("Go on", "Go on", "")
     assert shown.state.busy
     bar.pause.click()
@@ -110,10 +110,10 @@ def test_an_inference_is_paused_and_closed_while_it_waits(shown: Shown) -> None:
     shown.open(SCAN, BUNDLE)
     shown.verbs.pausing = True
     shown.window.actions_by_id["infer"].trigger()
-    assert shown.verbs.paused.wait(5)
+    assert shown.verbs.paused.wait(60)
     shown.window.actions_by_id["pause"].trigger()
     shown.verbs.go_on.set()
-    shown.qtbot.waitUntil(lambda: shown.state.job is not None and shown.state.job.state == "paused", timeout=10_000)
+    shown.qtbot.waitUntil(lambda: shown.state.job is not None and shown.state.job.state == "paused", timeout=30_000)
     shown.window.leave()
     shown.settle()
     assert shown.state.job is not None
