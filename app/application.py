@@ -18,6 +18,7 @@ from app.demo import Demo
 from app.device_line import DeviceLine
 from app.errors import Failure
 from app.examiner import Examiner
+from app.job_end_notice import JobEndNotice
 from app.jobs.verbs import EngineVerbs
 from app.main_window import MainWindow
 from app.panels.registry import PANELS
@@ -63,6 +64,7 @@ class Application(QObject):
         self.device_line = DeviceLine(self.session, self.window.job_bar.device, self)
         self.examiner = Examiner(self.session, self.controller.examine, self)
         self.preview_reader = PreviewReader(self.session, self.controller.read_previews, self)
+        self.job_end_notice = JobEndNotice(self.session, self.window)
         self._wire()
         if self.settings.problem:
             self.tell(Notice("settings", "warning", self.settings.problem))
