@@ -47,6 +47,11 @@ def why_not_save(state: AppState) -> str:
     return "" if state.bundle is not None else "No bundle is open."
 
 
+def why_not_undo(state: AppState) -> str:
+    """Return why no closing can be undone, empty if one can."""
+    return "" if state.closed else "Nothing was closed."
+
+
 def why_not_export(state: AppState) -> str:
     """Return why no canvas can be exported, empty if one can."""
     return "" if state.canvas is not None else "There is no canvas yet: run an inference."
@@ -87,6 +92,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "export_canvas", "&Export canvas…", "Ctrl+E", "Write the stitched object as NPZ or as pictures", why_not_export
     ),
     ActionSpec("close_dataset", "&Close scan", "Ctrl+W", "Take the current scan out of the window", why_not_close),
+    ActionSpec("undo_close", "&Undo closing", "Ctrl+Z", "Bring back the document that was closed last", why_not_undo),
+    ActionSpec("palette", "&Commands…", "Ctrl+Shift+P", "Find any action or panel by a few letters of its name"),
     ActionSpec("quit", "&Quit", "Ctrl+Q", "Close Ptychoscope"),
     ActionSpec("train", "&Train", "Ctrl+T", "Train on the current scan as filled in", why_not_start, "train"),
     ActionSpec(
@@ -124,7 +131,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("layout_compare", "&Compare", "Ctrl+3", "Arrange the window to compare results", checkable=True),
     ActionSpec("reset_layout", "&Reset this layout", "Ctrl+0", "Put the panels of this layout back where they were"),
     ActionSpec("full_screen", "&Full screen", "F11", "Fill the whole screen", checkable=True),
-    ActionSpec("shortcuts", "&Keyboard shortcuts", "F1", "List all shortcuts"),
+    ActionSpec("guide", "&Guide", "F1", "Read the guide, at the panel that has the keyboard"),
+    ActionSpec("shortcuts", "&Keyboard shortcuts", "Ctrl+F1", "List all shortcuts"),
     ActionSpec("about", "&About Ptychoscope", "Shift+F1", "Version, licence, and what it builds on"),
 )
 

@@ -12,12 +12,13 @@ from PySide6.QtCore import QObject, Signal
 from app.display.exports import Export
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
-from app.jobs.job_thread import JobEnd
+from app.jobs.job_thread import JobEnd, JobEvent
 from app.jobs.reader import examine, find_groups
-from app.jobs.verbs import CanvasExport, EngineVerbs
+from app.jobs.verbs import CanvasExport, EngineVerbs, existing
 from app.scan_reader import ScanReader
 from app.state.app_events import (
     AssumptionMade,
+    CloseUndone,
     DiagnosisDismissed,
     DocumentChosen,
     DocumentClosed,
@@ -54,14 +55,18 @@ class Controller(QObject):
 
     # Documents
 
-    def open_files(self, paths: Sequence[str | Path]) -> None:
-        """Open datasets and bundles, one after the other."""
+    def open_files(self, paths: Sequence[str | Path], *, again: bool = False) -> None:
+        """Open datasets and bundles, one after the other; ``again`` those of the last start, which may be gone."""
         for given in paths:
             path = Path(given).expanduser().absolute()
             job = JobState(self.runner.new_id("open"), "open", f"Opening {path.name}")
             ended = partial(self._opened, path)
-            task = Task(job, partial(self._verbs.open_file, path), "files", notice_key=f"open:{path}", when_ended=ended)
+            verb = partial(self._open_again if again else self._verbs.open_file, path)
+            task = Task(job, verb, "files", notice_key=f"open:{path}", when_ended=ended)
             self.runner.start(task)
+
+    def _open_again(self, path: Path) -> Iterator[JobEvent]:
+        yield from self._verbs.open_file(existing(path))
 
     def _opened(self, path: Path, end: JobEnd) -> None:
         if end.outcome == "completed":
@@ -83,6 +88,10 @@ class Controller(QObject):
             self._refuse("close", "A training in the queue needs this document. Take the training out of it first.")
             return
         self._session.apply(DocumentClosed(key))
+
+    def undo_close(self) -> None:
+        """Bring back the document that was closed last."""
+        self._session.apply(CloseUndone())
 
     def assume(self, name: str, word: str | None) -> None:
         """Read the network of the current bundle so, where the bundle does not say how."""

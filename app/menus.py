@@ -30,6 +30,10 @@ class Menus(QObject):
         self.panels: dict[str, QAction] = {}
         bar = window.menuBar()
         self._fill_file(bar.addMenu("&File"))
+        edit = bar.addMenu("&Edit")
+        edit.setToolTipsVisible(True)
+        for name in ("undo_close", "", "palette"):
+            self._put(edit, name)
         self._fill_view(bar.addMenu("&View"), specs)
         run = bar.addMenu("&Run")
         for name in ("train", "queue", "resume", "infer"):
@@ -41,7 +45,7 @@ class Menus(QObject):
         for name in ("pause", "stop", "", "simulate"):
             self._put(run, name)
         help_menu = bar.addMenu("&Help")
-        for name in ("shortcuts", "about"):
+        for name in ("guide", "shortcuts", "about"):
             self._put(help_menu, name)
         for menu in (run, help_menu):
             menu.setToolTipsVisible(True)

@@ -46,7 +46,7 @@ class RunQueue(QObject):
             return
         self._number += 1
         config = request.config
-        title = f"{dataset.name} · {config.profile} · {config.epochs} epochs"
+        title = f"{dataset.name} · gridsize {config.gridsize} · {config.epochs} epochs"
         run = QueuedRun(f"queued-{self._number}", title, details_of(request), request)
         self._put((*self._queue.runs, run))
         if self._queue.automatic:

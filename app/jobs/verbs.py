@@ -153,6 +153,21 @@ def _export_pictures(canvas: Canvas, path: Path) -> Iterator[EngineEvent]:
             yield FileWritten(target)
 
 
+def existing(path: Path) -> Path:
+    """Return a path that was open at the last start.
+
+    Raises
+    ------
+    InputError
+        If there is nothing any more.
+    """
+    from ptycho_engine.errors import InputError
+
+    if not path.exists():
+        raise InputError("was open at the last start and is gone", "Put it back, or go on without it.", file=path)
+    return path
+
+
 _BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras", "data.pkl"}
 
 

@@ -80,6 +80,11 @@ class DocumentClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseUndone:
+    """The document that was closed last is wanted back."""
+
+
+@dataclass(frozen=True, slots=True)
 class AssumptionMade:
     """Somebody said how to read a network where its bundle does not."""
 
@@ -135,6 +140,7 @@ AppEvent: TypeAlias = (
     | JobEnded
     | DocumentChosen
     | DocumentClosed
+    | CloseUndone
     | AssumptionMade
     | FrameSelected
     | NoticeRaised

@@ -127,6 +127,15 @@ class CanvasRefinement:
     misfits: tuple[engine.MisfitMeasured, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ClosedDocument:
+    """A document that was taken out of the window, to be had back."""
+
+    key: str
+    belongings: Mapping[str, Any]
+    """By the field of the state that held it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A finding with what it is about."""
@@ -179,6 +188,8 @@ class AppState:
     bundle_id: str | None = None
     run_id: str | None = None
     canvas_id: str | None = None
+    closed: tuple[ClosedDocument, ...] = ()
+    """The documents that were closed, the last one at the end."""
     job: JobState | None = None
     """The computing job, running or last."""
     file_job: JobState | None = None

@@ -7,6 +7,7 @@ from typing import assert_never
 from app.state.app_events import (
     AppEvent,
     AssumptionMade,
+    CloseUndone,
     DiagnosisDismissed,
     DocumentChosen,
     DocumentClosed,
@@ -30,6 +31,7 @@ from app.state.canvas_changes import (
     with_canvas,
     without_canvas,
 )
+from app.state.closed_documents import reopened, with_closed
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
 from app.state.job_changes import held_job, with_preview
@@ -99,7 +101,10 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
         case DocumentChosen():
             return _choose(state, event.id)
         case DocumentClosed():
-            return _close(state, event.id)
+            return _close(with_closed(state, event.id), event.id)
+        case CloseUndone():
+            state, key = reopened(state)
+            return state if key is None else _choose(state, key)
         case AssumptionMade():
             return _assume(state, event)
         case FrameSelected():

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 KEY = Qt.ItemDataRole.UserRole
-ROWS_SHOWN = 4
+ROWS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class QueueList(QWidget):
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.automatic = QCheckBox("Start the next by itself", self)
+        self.automatic = QCheckBox("Queue: start the next by itself", self)
         self.automatic.setToolTip("Start the first of the queue when the running job has ended, however it ended")
         self.list = QListWidget(self)
         self.list.setAccessibleName(name)
