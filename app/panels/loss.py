@@ -97,7 +97,7 @@ class LossPanel(Panel):
         self.smoothing.setAccessibleName("Smoothing")
         self.smoothing.setToolTip("Mean over neighbouring points; the curve itself stays, faint")
         for window in SMOOTHING_WINDOWS:
-            self.smoothing.addItem("not smoothed" if window == 1 else f"mean of {window}", window)
+            self.smoothing.addItem("raw" if window == 1 else f"mean {window}", window)
         self.smoothing.currentIndexChanged.connect(self._smooth)
         self.plot.smoothing_changed.connect(self._show_smoothing)
         self.plot.log_changed.connect(self.log_axis.setChecked)
@@ -107,7 +107,8 @@ class LossPanel(Panel):
             top.addWidget(widget)
         for choice in (self.smoothing, self.second):
             # A narrow panel cuts the words of a choice rather than the plot.
-            choice.setMinimumWidth(30)
+            choice.setMinimumWidth(66)
+        self.second_log.hide()
         top.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 0)
@@ -146,6 +147,7 @@ class LossPanel(Panel):
     def _draw(self) -> None:
         state = self.session.state
         steps, epochs = state.losses.steps, state.losses.epochs
+        self.second_log.setVisible(self.second.currentIndex() > 0)
         if not len(steps):
             self.plot.clear_series()
             return

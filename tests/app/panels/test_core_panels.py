@@ -321,7 +321,7 @@ def test_smoothing_and_axis_are_the_same_in_the_panel_and_in_the_menu_of_the_plo
     panel = LossPanel(session)
     qtbot.addWidget(panel)
     panel.plot.set_smoothing(25)
-    assert panel.smoothing.currentText() == "mean of 25"
+    assert panel.smoothing.currentText() == "mean 25"
     panel.smoothing.setCurrentIndex(0)
     assert panel.plot.smoothing == 1
     panel.plot.set_log(False)
