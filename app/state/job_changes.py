@@ -1,10 +1,11 @@
-"""What pausing does to a job, and what a preview does to those before it."""
+"""What a job leaves in the state while it runs: whether it waits, its previews, its curves."""
 
 from dataclasses import replace
 
 from app.state.app_events import JobHeld, JobPausing
-from app.state.app_state import AppState, JobState
+from app.state.app_state import FIT_COLUMNS, AppState, JobState, Losses
 from app.state.preview_history import PreviewHistory
+from ptycho_engine import events as engine
 from ptycho_engine.events import PatchPreview
 
 
@@ -27,3 +28,20 @@ def with_preview(state: AppState, event: PatchPreview) -> AppState:
     before = state.previews if state.previews.source == source else PreviewHistory(source)
     dataset_id = job.dataset_id if job is not None else None
     return replace(state, preview=event, preview_dataset_id=dataset_id, previews=before.with_preview(event))
+
+
+def with_loss(losses: Losses, event: engine.LossMeasured | engine.EpochDone | engine.ValidationMeasured) -> Losses:
+    """Return the curves with what a training has measured."""
+    # A training that goes on from a checkpoint measures the steps after it again: the new figures replace the old.
+    if isinstance(event, engine.ValidationMeasured):
+        row = (event.step, event.epoch, *(getattr(event.figures, name) for name in FIT_COLUMNS))
+        return replace(losses, fit=losses.fit.before("step", event.step).append(*row))
+    if isinstance(event, engine.LossMeasured):
+        table = losses.steps.before("step", event.step)
+        row = (event.step, event.epoch, event.loss, event.learning_rate, event.gradient_norm, event.patches_per_s)
+        epochs, fit = (part.before("step", event.step) for part in (losses.epochs, losses.fit))
+        return Losses(table.append(*row), epochs, fit)
+    validation = float("nan") if event.validation_loss is None else event.validation_loss
+    table = losses.epochs.before("epoch", event.epoch)
+    epoch_row = (event.epoch, event.step, event.train_loss, validation, event.learning_rate, float(event.best))
+    return replace(losses, epochs=table.append(*epoch_row))

@@ -22,7 +22,7 @@ from app.state.app_events import (
     NoticeRaised,
     RunOpened,
 )
-from app.state.app_state import FIT_COLUMNS, AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
+from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
 from app.state.canvas_changes import (
     begun_canvas,
     chosen_canvas,
@@ -34,7 +34,7 @@ from app.state.canvas_changes import (
 from app.state.closed_documents import reopened, with_closed
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
-from app.state.job_changes import held_job, with_preview
+from app.state.job_changes import held_job, with_loss, with_preview
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
@@ -73,7 +73,7 @@ def reduce(
         case engine.BundleSaved() | engine.FileWritten():
             return _logged(state, LogEntry("info", f"Wrote {event.path.name} to {event.path.parent}", time_s, "files"))
         case engine.LossMeasured() | engine.EpochDone() | engine.ValidationMeasured():
-            return replace(state, losses=_with_loss(state.losses, event))
+            return replace(state, losses=with_loss(state.losses, event))
         case engine.PatchPreview():
             return with_preview(state, event)
         case engine.StatsMeasured():
@@ -348,22 +348,6 @@ def _close(state: AppState, key: str) -> AppState:
     if key in state.canvases:
         return without_canvas(state, key)
     return state
-
-
-def _with_loss(losses: Losses, event: engine.LossMeasured | engine.EpochDone | engine.ValidationMeasured) -> Losses:
-    # A training that goes on from a checkpoint measures the steps after it again: the new figures replace the old.
-    if isinstance(event, engine.ValidationMeasured):
-        row = (event.step, event.epoch, *(getattr(event.figures, name) for name in FIT_COLUMNS))
-        return replace(losses, fit=losses.fit.before("step", event.step).append(*row))
-    if isinstance(event, engine.LossMeasured):
-        table = losses.steps.before("step", event.step)
-        row = (event.step, event.epoch, event.loss, event.learning_rate, event.gradient_norm, event.patches_per_s)
-        epochs, fit = (part.before("step", event.step) for part in (losses.epochs, losses.fit))
-        return Losses(table.append(*row), epochs, fit)
-    validation = float("nan") if event.validation_loss is None else event.validation_loss
-    table = losses.epochs.before("epoch", event.epoch)
-    epoch_row = (event.epoch, event.step, event.train_loss, validation, event.learning_rate, float(event.best))
-    return replace(losses, epochs=table.append(*epoch_row))
 
 
 def _noticed(state: AppState, notice: Notice) -> AppState:
