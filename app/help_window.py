@@ -5,7 +5,15 @@ import sys
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut, QTextCursor, QTextDocument, QTextTable
+from PySide6.QtGui import (
+    QDesktopServices,
+    QKeySequence,
+    QShortcut,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextTable,
+)
 from PySide6.QtWidgets import (
     QDialog,
     QHBoxLayout,
@@ -153,11 +161,14 @@ class HelpWindow(QDialog):
 
     def _mark(self, cursor: QTextCursor) -> None:
         """Put a ground behind a line, so that it is found at a glance."""
+        words = QTextCursor(cursor)
+        words.movePosition(QTextCursor.MoveOperation.EndOfBlock, QTextCursor.MoveMode.KeepAnchor)
         mark = QTextEdit.ExtraSelection()
-        mark.cursor = cursor
-        mark.cursor.select(QTextCursor.SelectionType.BlockUnderCursor)
-        mark.format.setBackground(self.palette().highlight())
-        mark.format.setForeground(self.palette().highlightedText())
+        # Parts of the selection are handed out as copies: they are set as a whole.
+        form = QTextCharFormat()
+        form.setBackground(self.palette().highlight())
+        form.setForeground(self.palette().highlightedText())
+        mark.cursor, mark.format = words, form
         self.text.setExtraSelections([mark])
 
     def _find_next(self) -> None:

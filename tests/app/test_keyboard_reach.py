@@ -163,6 +163,8 @@ def test_the_guide_tells_of_every_panel(qtbot: QtBot, title: str) -> None:
     qtbot.addWidget(guide)
     guide.show_topic(title)
     assert guide.topic_at_top() == title
+    (mark,) = guide.text.extraSelections()
+    assert mark.cursor.selectedText() == title
 
 
 def test_links_between_the_pages_are_followed_and_gone_back(qtbot: QtBot) -> None:
