@@ -22,6 +22,7 @@ SLICES: dict[str, tuple[str, ...]] = {
         "bundle_id",
         "run_id",
         "canvas_id",
+        "closed",
     ),
     "job_changed": ("job", "file_job"),
     "preview_changed": ("preview", "previews", "stored_previews"),

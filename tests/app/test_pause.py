@@ -55,7 +55,8 @@ def test_a_paused_job_takes_no_step_until_it_goes_on(qtbot: QtBot) -> None:
     job.pause()
     allowed.release(3)
     qtbot.waitUntil(lambda: told == [True], timeout=30_000)
-    # The thread waits behind its first event: no second step was begun.
+    # The thread waits behind its first event: it would end at once if it did not.
+    assert not job.wait(300)
     assert not stepped.acquire(blocking=False)
     with qtbot.waitSignal(job.ended, timeout=30_000):
         job.go_on()
