@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
-from app.panels.training import why_not_resume, why_not_start
+from app.panels.training import why_not_queue, why_not_resume, why_not_start
 from app.state.app_state import AppState
 from app.widgets.icons import icon
 from ptycho_engine.inference_compatibility import MODES
@@ -34,9 +34,22 @@ def why_not_stop(state: AppState) -> str:
     return "" if any(job.state != "cancelling" for job in running) else "It is stopping."
 
 
+def why_not_pause(state: AppState) -> str:
+    """Return why no job can be paused or let go on, empty if one can."""
+    job = state.job
+    if job is None or not job.busy:
+        return "Nothing computes."
+    return "It is stopping." if job.state == "cancelling" else ""
+
+
 def why_not_save(state: AppState) -> str:
     """Return why no bundle can be saved, empty if one can."""
     return "" if state.bundle is not None else "No bundle is open."
+
+
+def why_not_undo(state: AppState) -> str:
+    """Return why no closing can be undone, empty if one can."""
+    return "" if state.closed else "Nothing was closed."
 
 
 def why_not_export(state: AppState) -> str:
@@ -80,8 +93,17 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "export_canvas", "&Export canvas…", "Ctrl+E", "Write the stitched object as NPZ or as pictures", why_not_export
     ),
     ActionSpec("close_dataset", "&Close scan", "Ctrl+W", "Take the current scan out of the window", why_not_close),
+    ActionSpec("undo_close", "&Undo closing", "Ctrl+Z", "Bring back the document that was closed last", why_not_undo),
+    ActionSpec("palette", "&Commands…", "Ctrl+Shift+P", "Find any action or panel by a few letters of its name"),
     ActionSpec("quit", "&Quit", "Ctrl+Q", "Close Ptychoscope"),
     ActionSpec("train", "&Train", "Ctrl+T", "Train on the current scan as filled in", why_not_start, "train"),
+    ActionSpec(
+        "queue",
+        "Add to &queue",
+        "Ctrl+Shift+A",
+        "Train as filled in when the running job and those before it have ended",
+        why_not_queue,
+    ),
     ActionSpec(
         "resume", "&Resume training", "Ctrl+Shift+T", "Go on with the stopped training", why_not_resume, "resume"
     ),
@@ -98,6 +120,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("stop", "&Stop", "Ctrl+.", "Stop the running job; the checkpoint stays", why_not_stop, "stop"),
     ActionSpec(
+        "pause", "&Pause or go on", "Ctrl+P", "Let the job wait between two steps, or go on", why_not_pause, "pause"
+    ),
+    ActionSpec(
         "simulate", "Si&mulate a demo scan…", "Ctrl+D", "Make a small scan to try things out with", why_not_simulate
     ),
     ActionSpec(
@@ -107,7 +132,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("layout_compare", "&Compare", "Ctrl+3", "Arrange the window to compare results", checkable=True),
     ActionSpec("reset_layout", "&Reset this layout", "Ctrl+0", "Put the panels of this layout back where they were"),
     ActionSpec("full_screen", "&Full screen", "F11", "Fill the whole screen", checkable=True),
-    ActionSpec("shortcuts", "&Keyboard shortcuts", "F1", "List all shortcuts"),
+    ActionSpec("guide", "&Guide", "F1", "Read the guide, at the panel that has the keyboard"),
+    ActionSpec("shortcuts", "&Keyboard shortcuts", "Ctrl+F1", "List all shortcuts"),
     ActionSpec("about", "&About Ptychoscope", "Shift+F1", "Version, licence, and what it builds on"),
 )
 

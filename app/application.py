@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pyqtgraph as pg
@@ -18,17 +19,22 @@ from app.device_line import DeviceLine
 from app.display_server import DisplayCheck
 from app.errors import Failure
 from app.examiner import Examiner
+from app.job_end_notice import JobEndNotice
 from app.jobs.verbs import EngineVerbs
 from app.main_window import MainWindow
 from app.panels.registry import PANELS
 from app.panels.training import TrainingPanel
+from app.preview_reader import PreviewReader
+from app.run_queue import RunQueue
 from app.screenshots import Screenshots
+from app.session_keeper import SessionKeeper
 from app.settings import SettingsStore, runs_folder, state_folder
 from app.signals import EndSignals
 from app.state.app_events import Logged, NoticeRaised
 from app.state.app_state import Level, LogEntry, Notice
 from app.state.session import Session
 from app.theme import use_theme
+from app.window_commands import WindowCommands
 from app.wiring import connect_intents, intents_of
 from ptycho_engine.config import TrainConfig
 
@@ -57,24 +63,35 @@ class Application(QObject):
         self.session = Session(self)
         self.controller = Controller(self.session, runs if runs is not None else runs_folder(), verbs, self)
         self.window = MainWindow(self.session, self.settings, PANELS)
+        self.queue = RunQueue(self.session, partial(self.controller.train, queued=True), self)
         self.device_line = DeviceLine(self.session, self.window.job_bar.device, self)
         self.examiner = Examiner(self.session, self.controller.examine, self)
+        self.preview_reader = PreviewReader(self.session, self.controller.read_previews, self)
+        self.commands = WindowCommands(self.window, self.session, self.controller)
+        open_again = partial(self.controller.open_files, again=True)
+        self.keeper = SessionKeeper(self.session, self.settings, open_again, self.controller.select_frame, self)
+        self.job_end_notice = JobEndNotice(self.session, self.window)
         self._wire()
         if self.settings.problem:
             self.tell(Notice("settings", "warning", self.settings.problem))
 
     def _wire(self) -> None:
-        intents = {**intents_of(self.controller), "panel_asked": self.window.bring_forward}
+        intents = {**intents_of(self.controller, self.queue), "panel_asked": self.window.bring_forward}
         for panel in self.window.panels.values():
             connect_intents(panel, intents)
+        connect_intents(self.window.job_bar, intents, without=("cancel_asked",))
         connect_intents(self.window, intents, without=("train_asked", "theme_asked"))
         self.window.theme_asked.connect(self.change_theme)
         training = self.window.panels.get("training")
         if isinstance(training, TrainingPanel):
             training.show_config(dict(self.settings.settings.training))
             self.window.train_asked.connect(training.ask_to_train)
+            self.window.actions_by_id["queue"].triggered.connect(training.ask_to_queue)
         self.controller.file_opened.connect(self._remember_file)
         self.controller.train_config_used.connect(self._remember_training)
+        self.controller.runner.computed.connect(self.queue.follow)
+        self.window.leave_asked.connect(self.queue.leave)
+        self.window.leave_asked.connect(self.keeper.note)
         self.controller.runner.idle.connect(self.window.finish_leaving)
         self.window.notice_bar.acted.connect(self.controller.act_on_notice)
         self.window.menus.show_recent(self.settings.settings.recent_files)
@@ -98,13 +115,19 @@ class Application(QObject):
         use_theme(self.qt, theme)
         self.settings.change(theme=theme)
 
-    def open_first_files(self, files: Sequence[Path]) -> None:
-        """Open what was asked for, and the training that was stopped with the window last time."""
+    def open_first_files(self, files: Sequence[Path], *, restore: bool = True) -> None:
+        """Open what was open last time, the training that was stopped with the window, and what was asked for."""
+        if restore:
+            self.keeper.restore()
         stopped = self.settings.settings.resume_run
         if stopped:
             self.settings.change(resume_run="")
         self.controller.open_files([*([stopped] if stopped else []), *files])
         self.controller.offer_unfinished()
+        if restore:
+            self.controller.runner.idle.connect(self.keeper.finish)
+            if not self.controller.runner.busy:
+                self.keeper.finish()
 
     def _remember_file(self, path: Path) -> None:
         self.settings.put(self.settings.settings.with_recent(path))
@@ -173,7 +196,8 @@ def main(argv: Sequence[str]) -> int:
     collector = Collector()
     application.controller.runner.idle.connect(collector.collect_all)
     demo = Demo(application.session, application.controller, application.window) if arguments.demo else None
-    application.open_first_files(arguments.files)
+    restore = not (arguments.demo or arguments.screenshot_dir)
+    application.open_first_files(arguments.files, restore=restore)
     status = _screenshots(application, arguments.screenshot_dir, demo) if arguments.screenshot_dir else qt.exec()
     status = signals.exit_status(status)
     if not application.shut_down():

@@ -14,13 +14,14 @@ from app.jobs.bundle_reader import compare_open_bundles, study_bundle
 from app.jobs.canvas_reader import compare, prepare_phase
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
-from app.jobs.job_thread import JobEnd
+from app.jobs.job_thread import JobEnd, JobEvent
 from app.jobs.reader import examine, find_groups
 from app.jobs.unfinished import RESUME_KEY
-from app.jobs.verbs import CanvasExport, EngineVerbs
+from app.jobs.verbs import CanvasExport, EngineVerbs, existing
 from app.scan_reader import ScanReader
 from app.state.app_events import (
     AssumptionMade,
+    CloseUndone,
     DiagnosisDismissed,
     DocumentChosen,
     DocumentClosed,
@@ -60,14 +61,18 @@ class Controller(QObject):
 
     # Documents
 
-    def open_files(self, paths: Sequence[str | Path]) -> None:
-        """Open datasets and bundles, one after the other."""
+    def open_files(self, paths: Sequence[str | Path], *, again: bool = False) -> None:
+        """Open datasets and bundles, one after the other; ``again`` those of the last start, which may be gone."""
         for given in paths:
             path = Path(given).expanduser().absolute()
             job = JobState(self.runner.new_id("open"), "open", f"Opening {path.name}")
             ended = partial(self._opened, path)
-            task = Task(job, partial(self._verbs.open_file, path), "files", notice_key=f"open:{path}", when_ended=ended)
+            verb = partial(self._open_again if again else self._verbs.open_file, path)
+            task = Task(job, verb, "files", notice_key=f"open:{path}", when_ended=ended)
             self.runner.start(task)
+
+    def _open_again(self, path: Path) -> Iterator[JobEvent]:
+        yield from self._verbs.open_file(existing(path))
 
     def _opened(self, path: Path, end: JobEnd) -> None:
         if end.outcome == "completed":
@@ -96,7 +101,14 @@ class Controller(QObject):
         if state.job is not None and state.job.busy and key in (state.job.dataset_id, run_id(state.job.run_folder)):
             self._refuse("close", "This document is in use by the running job. Stop the job first.")
             return
+        if any(run.uses(key) for run in state.queue.runs):
+            self._refuse("close", "A training in the queue needs this document. Take the training out of it first.")
+            return
         self._session.apply(DocumentClosed(key))
+
+    def undo_close(self) -> None:
+        """Bring back the document that was closed last."""
+        self._session.apply(CloseUndone())
 
     def assume(self, name: str, word: str | None) -> None:
         """Read the network of the current bundle so, where the bundle does not say how."""
@@ -138,6 +150,12 @@ class Controller(QObject):
         """Take the side of a pixel of the object as entered."""
         self._session.apply(PixelSizeGiven(key, size_m))
 
+    def read_previews(self, key: str, folder: Path) -> None:
+        """Read the earlier previews of a run from its folder."""
+        job = JobState(self.runner.new_id("previews"), "previews", f"Reading the previews of {folder.name}")
+        verb = partial(self._verbs.read_previews, key, folder)
+        self.runner.start(Task(job, verb, "previews", notice_key=f"previews:{key}"))
+
     def examine(self, key: str, dataset_id: str | None, bundle_id: str | None) -> None:
         """Look for what is wrong with a scan, with a bundle, or with the two together."""
         state = self._session.state
@@ -174,16 +192,19 @@ class Controller(QObject):
 
     # Computing
 
-    def train(self, request: TrainRequest) -> None:
-        """Start a training as filled in."""
+    def train(self, request: TrainRequest, *, queued: bool = False) -> bool:
+        """Start a training as filled in; return whether it began.
+
+        What went wrong with the one before stays told where this one was ``queued``: nobody has seen it yet.
+        """
         dataset_id = request.dataset_id or self._session.state.dataset_id
         if dataset_id is None or dataset_id not in self._session.state.datasets:
             self._refuse("train", "There is no scan to train on. Open a dataset first.")
-            return
+            return False
         name = self._session.state.datasets[dataset_id].name
         folder = request.run_folder or new_run_folder(self.runs_folder, name, self._given)
         self._given.add(folder)
-        self._train(replace(request, dataset_id=dataset_id, run_folder=folder), resume=False)
+        return self._train(replace(request, dataset_id=dataset_id, run_folder=folder), resume=False, queued=queued)
 
     def resume(self, run_id: str | None = None) -> None:
         """Go on with a training that was stopped or failed, from its checkpoint."""
@@ -195,21 +216,23 @@ class Controller(QObject):
             return
         self._train(request, resume=True)
 
-    def _train(self, request: TrainRequest, *, resume: bool) -> None:
+    def _train(self, request: TrainRequest, *, resume: bool, queued: bool = False) -> bool:
         state = self._session.state
         dataset = state.datasets.get(request.dataset_id or "")
         if dataset is None or request.run_folder is None:
             self._refuse("train", "The scan of this training is not open any more. Open it again, then resume.")
-            return
+            return False
         test_dataset = state.datasets.get(request.test_dataset_id) if request.test_dataset_id else None
         if request.test_dataset_id and test_dataset is None:
             self._refuse("train", "The test scan of this training is not open any more. Open it again.")
-            return
+            return False
         further = [state.datasets.get(key) for key in request.further_dataset_ids]
         datasets = [dataset, *(one for one in further if one is not None)]
         if len(datasets) <= len(further):
             self._refuse("train", "A scan of this training is not open any more. Open it again.")
-            return
+            return False
+        start_id = request.start_bundle_id or state.bundle_id
+        start_from = state.read_bundle(start_id) if request.start_from_current else None
         title = f"{'Resuming' if resume else 'Training'} {request.run_folder.name}"
         job = JobState(
             self.runner.new_id("train"),
@@ -226,10 +249,13 @@ class Controller(QObject):
             test_dataset=test_dataset,
             out=request.run_folder,
             resume=resume,
-            start_from=state.bundle_as_read if request.start_from_current else None,
+            start_from=start_from,
         )
-        if self._compute(Task(job, verb, "compute", keeps_losses=resume, request=request)):
-            self.train_config_used.emit(request.config)
+        key = f"train:{job.id}" if queued else ""
+        if not self._compute(Task(job, verb, "compute", keeps_losses=resume, request=request, notice_key=key)):
+            return False
+        self.train_config_used.emit(request.config)
+        return True
 
     def infer(self, compatibility: str = "none") -> None:
         """Infer the current dataset with the current bundle, on demand as an older PtychoPINN release did."""
@@ -283,7 +309,7 @@ class Controller(QObject):
 
     def _compute(self, task: Task) -> bool:
         if self.runner.start(task):
-            self._session.apply(NoticeClosed("busy"), NoticeClosed(task.job.verb))
+            self._session.apply(NoticeClosed("busy"), NoticeClosed(task.notice_key or task.job.verb))
             return True
         self._refuse("busy", "Another job is running. Wait for its end, or stop it.")
         return False
@@ -291,6 +317,14 @@ class Controller(QObject):
     def cancel(self) -> None:
         """Stop the computing job; without one, stop opening files."""
         self.runner.cancel("compute" if self.runner.computing else "files")
+
+    def pause(self) -> None:
+        """Let the computing job wait, or go on if it waits."""
+        job = self._session.state.job
+        if job is not None and job.held:
+            self.runner.go_on()
+        else:
+            self.runner.pause()
 
     # Results
 

@@ -1,6 +1,4 @@
-"""The device in the status bar: what computes, and how much memory is in use."""
-
-import os
+"""The device in the status bar: what computes, how much memory is in use, and how busy it is."""
 
 import psutil
 from PySide6.QtCore import QObject, QTimer
@@ -20,9 +18,12 @@ class DeviceLine(QObject):
         self._session = session
         self._label = label
         self._process = psutil.Process()
+        self._process.cpu_percent()
+        self._cores = psutil.cpu_count() or 1
+        self._use = "0 %"
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL_MS)
-        self._timer.timeout.connect(self.show_now)
+        self._timer.timeout.connect(self._tick)
         self._timer.start()
         session.job_changed.connect(self._job_changed)
         self._shown_device = ""
@@ -33,18 +34,24 @@ class DeviceLine(QObject):
         self._timer.stop()
 
     def show_now(self) -> None:
-        """Show device and memory as they are."""
+        """Show device, memory and use as they are."""
         job = self._session.state.job
         device = job.device if job is not None and job.device else ""
         self._shown_device = device
-        memory = gpu_memory() if device.startswith("cuda") else ""
+        gpu = gpu_state() if device.startswith("cuda") else ""
         own = n_bytes(self._process.memory_info().rss)
         # Which device computes is known when a job has begun; to ask torch earlier would load it.
-        name = device or f"{os.cpu_count() or 1} CPU cores"
-        self._label.setText(f"{name} · {memory or own}")
+        name = device or f"{self._cores} CPU cores"
+        self._label.setText(f"{name} · {gpu or f'{own} · {self._use}'}")
         self._label.setToolTip(
-            f"Device: {name}\nMemory of this program: {own}" + (f"\nGPU: {memory}" if memory else "")
+            f"Device: {name}\nMemory of this program: {own}\nProcessor: {self._use} of {self._cores} cores"
+            + (f"\nGPU: {gpu}" if gpu else "")
         )
+
+    def _tick(self) -> None:
+        # Between two ticks, so that the percentage is of a known time.
+        self._use = f"{self._process.cpu_percent() / self._cores:.0f} %"
+        self.show_now()
 
     def _job_changed(self) -> None:
         job = self._session.state.job
@@ -52,13 +59,19 @@ class DeviceLine(QObject):
             self.show_now()
 
 
-def gpu_memory() -> str:
-    """Return memory in use and in all of the first GPU, empty where its driver does not tell."""
+def gpu_state() -> str:
+    """Return memory in use and in all of the first GPU and how busy it is, empty where its driver does not tell."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
-        info = pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(0))
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        info = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        memory = f"{n_bytes(float(info.used))} of {n_bytes(float(info.total))}"
     except pynvml.NVMLError:
         return ""
-    return f"{n_bytes(float(info.used))} of {n_bytes(float(info.total))}"
+    try:
+        return f"{memory} · {pynvml.nvmlDeviceGetUtilizationRates(handle).gpu} %"
+    except pynvml.NVMLError:
+        # Parts of a GPU tell their memory alone.
+        return memory

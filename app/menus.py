@@ -30,18 +30,22 @@ class Menus(QObject):
         self.panels: dict[str, QAction] = {}
         bar = window.menuBar()
         self._fill_file(bar.addMenu("&File"))
+        edit = bar.addMenu("&Edit")
+        edit.setToolTipsVisible(True)
+        for name in ("undo_close", "", "palette"):
+            self._put(edit, name)
         self._fill_view(bar.addMenu("&View"), specs)
         run = bar.addMenu("&Run")
-        for name in ("train", "resume", "infer"):
+        for name in ("train", "queue", "resume", "infer"):
             self._put(run, name)
         older = run.addMenu("Infer &as")
         older.setToolTipsVisible(True)
         for name in INFER_AS:
             self._put(older, name)
-        for name in ("stop", "", "simulate"):
+        for name in ("pause", "stop", "", "simulate"):
             self._put(run, name)
         help_menu = bar.addMenu("&Help")
-        for name in ("shortcuts", "about"):
+        for name in ("guide", "shortcuts", "about"):
             self._put(help_menu, name)
         for menu in (run, help_menu):
             menu.setToolTipsVisible(True)
@@ -106,11 +110,12 @@ class Menus(QObject):
         bar.setMovable(False)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        for name in ("open", "", "layout_inspect", "layout_train", "layout_compare", "", "train", "infer", "stop"):
+        layouts = ("layout_inspect", "layout_train", "layout_compare")
+        for name in ("open", "", *layouts, "", "train", "infer", "pause", "stop"):
             self._put(bar, name)
         self._window.addToolBar(bar)
         # Two buttons must not both read "Train": one starts, the other arranges.
-        for name, text in (("train", "Start training"), ("layout_train", "Train")):
+        for name, text in (("train", "Start training"), ("layout_train", "Train"), ("pause", "Pause")):
             self._actions[name].setIconText(text)
 
     def _recent(self) -> None:

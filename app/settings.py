@@ -34,6 +34,8 @@ class Settings:
     """Where files were opened last."""
     resume_run: str = ""
     """The folder of a training that was stopped with the window, to be opened again at the next start."""
+    session: Mapping[str, Any] = field(default_factory=dict)
+    """The documents that are open, to be opened again at the next start."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """The training form as it was used last."""
 
@@ -137,10 +139,10 @@ def _checked(name: str, value: Any) -> Any:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ValueError(f"{name} is no list of names")
         return tuple(value[:RECENT_LIMIT])
-    if name in ("docks", "tabs", "training"):
+    if name in ("docks", "tabs", "training", "session"):
         if not isinstance(value, dict):
             raise ValueError(f"{name} is no object")
-        if name != "training" and not all(isinstance(item, str) for item in value.values()):
+        if name in ("docks", "tabs") and not all(isinstance(item, str) for item in value.values()):
             raise ValueError(f"{name} holds something else than text")
         return value
     if not isinstance(value, str):

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QUrl, SignalInstance
 from PySide6.QtGui import QDesktopServices
 
 from app.controller import Controller
+from app.run_queue import RunQueue
 
 
 def reveal(folder: Path | None) -> None:
@@ -16,7 +17,7 @@ def reveal(folder: Path | None) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 
-def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
+def intents_of(controller: Controller, queue: RunQueue) -> dict[str, Callable[..., Any]]:
     """Return what becomes of each intent, by the name of its signal."""
     return {
         "frame_asked": controller.select_frame,
@@ -43,9 +44,15 @@ def intents_of(controller: Controller) -> dict[str, Callable[..., Any]]:
         "infer_asked": controller.infer,
         "refine_asked": controller.refine,
         "stop_asked": controller.cancel,
+        "pause_asked": controller.pause,
         "save_bundle_asked": controller.save_bundle,
         "export_canvas_asked": controller.export_canvas,
         "simulate_asked": controller.simulate,
+        "queue_asked": queue.add,
+        "queue_remove_asked": queue.remove,
+        "queue_move_asked": queue.move,
+        "queue_automatic_asked": queue.set_automatic,
+        "queue_next_asked": queue.start_next,
         "notice_closed": controller.close_notice,
         "leave_asked": controller.runner.leave,
         "reveal_asked": reveal,

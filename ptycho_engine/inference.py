@@ -1,6 +1,5 @@
 """The inference verb: patches of a whole scan, stitched while they come."""
 
-import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
 from ptycho_engine.runs.recorder import record
 from ptycho_engine.runs.run_folder import RunFolder
 from ptycho_engine.time_left import TimeLeft
+from ptycho_engine.working_time import WorkingTime
 
 
 def infer(
@@ -99,22 +99,28 @@ def _infer(
                 require_fitting(dataset, bundle)
                 settled = yield from settle(dataset, bundle, choice.device)
                 # The job lives in the frame of _run alone: with that, its tensors are gone before the device is freed.
-                yield from _run(
-                    prepare_inference(dataset, settled, config, choice.device),
-                    known_object(dataset, ground_truth),
-                    files,
+                working = WorkingTime()
+                yield from working.without_waits(
+                    _run(
+                        prepare_inference(dataset, settled, config, choice.device),
+                        known_object(dataset, ground_truth),
+                        files,
+                        working,
+                    )
                 )
         finally:
             free_device(choice.device)
 
 
-def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[EngineEvent, None, None]:
+def _run(
+    job: InferenceJob, truth: Any, files: InferenceFiles, working: WorkingTime
+) -> Generator[EngineEvent, None, None]:
     yield JobStarted("infer", describe_device(job.device), job.n_patches, "patches", files.folder)
     yield from _opening_notes(job)
-    started = time.perf_counter()
+    started = working()
     stitch: Stitch = LiveStitch(job) if job.mode is None else CompatibleStitch(job, job.mode)
     stats, sample = InferenceStats(job.config, job.mode), InferenceSample(job)
-    yield from _stitched(job, stitch, stats, sample, files)
+    yield from _stitched(job, stitch, stats, sample, files, working)
     factors = None
     if job.varpro is not None:
         factors = job.varpro.solve()
@@ -123,7 +129,7 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     told = stitch.align()
     if told is not None:
         yield told
-    seconds = time.perf_counter() - started
+    seconds = working() - started
     canvas = stitch.canvas()
     yield _whole(canvas, job.n_patches)
     described = stats.finish(canvas)
@@ -132,7 +138,7 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
     for finding in sample.findings(canvas):
         yield DiagnosisFound(finding)
     if job.config.refine:
-        canvas = yield from _refined(job, canvas, truth, files, factors)
+        canvas = yield from _refined(job, canvas, truth, files, factors, working)
         metrics = _compared(canvas, truth)
     else:
         metrics = _compared(canvas, truth)
@@ -144,7 +150,12 @@ def _run(job: InferenceJob, truth: Any, files: InferenceFiles) -> Generator[Engi
 
 
 def _refined(
-    job: InferenceJob, drawn: Canvas, truth: Any, files: InferenceFiles, factors: SolvedFactors | None
+    job: InferenceJob,
+    drawn: Canvas,
+    truth: Any,
+    files: InferenceFiles,
+    factors: SolvedFactors | None,
+    working: WorkingTime,
 ) -> Generator[EngineEvent, None, Canvas]:
     """Refine what the network drew and write both; whoever stops in between keeps what was reached."""
 
@@ -153,7 +164,8 @@ def _refined(
         files.write(job, canvas, drawn, _compared(canvas, truth), _compared(drawn, truth), refinement, factors)
         return canvas
 
-    refinement = Refinement(prepare_refinement(job.dataset, job.bundle, drawn, job.config, job.device), drawn)
+    task = prepare_refinement(job.dataset, job.bundle, drawn, job.config, job.device)
+    refinement = Refinement(task, drawn, working)
     yield RefinementBegan(drawn, job.config.refine, refinement.task.n_patterns)
     try:
         yield from refinement.run()
@@ -169,12 +181,17 @@ def _compared(canvas: Canvas, truth: Any) -> ReconstructionMetrics | None:
 
 
 def _stitched(
-    job: InferenceJob, stitch: Stitch, stats: InferenceStats, sample: InferenceSample, files: InferenceFiles
+    job: InferenceJob,
+    stitch: Stitch,
+    stats: InferenceStats,
+    sample: InferenceSample,
+    files: InferenceFiles,
+    working: WorkingTime,
 ) -> Generator[EngineEvent, None, None]:
     """Compute and stitch all patches, telling what there is so far as often as is due."""
     previews = InferencePreview(job)
     limit = RateLimit(job.config.preview_interval_s)
-    n_done, time_left = 0, TimeLeft()
+    n_done, time_left = 0, TimeLeft(clock=working)
     for predicted in job.predictions():
         n = predicted.patches.shape[-1]
         patches = predicted.patches.reshape(-1, n, n)

@@ -1,7 +1,7 @@
 """Refine a stitched object against the measured patterns: the forward model and likelihood of training, on pixels."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -37,9 +37,12 @@ class Refinement:
         The patterns.
     canvas
         Where to start, at network or physical scale.
+    clock
+        Seconds from any origin.
     """
 
-    def __init__(self, task: RefinementTask, canvas: Canvas) -> None:
+    def __init__(self, task: RefinementTask, canvas: Canvas, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.task = task
         self.start = canvas
         per_physical = task.network_per_physical
@@ -48,7 +51,7 @@ class Refinement:
         self._field = ObjectField.around(canvas, task.positions(every), task.model.n, level, task.batches.device)
         self._descent = Descent(task, self._field)
         self._limit = RateLimit(task.preview_interval_s)
-        self._began = time.monotonic()
+        self._began = clock()
         self._n_done = 0
         # The patterns are looked at once before the first and once after the last pass.
         self._n_total = (task.n_passes + 2) * task.n_patterns
@@ -60,7 +63,7 @@ class Refinement:
     @property
     def seconds(self) -> float:
         """Time since the beginning [s]."""
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
     def run(self) -> Iterator[RefinementEvent]:
         """Refine.

@@ -13,6 +13,7 @@ from ptycho_engine.events import EngineEvent, InferenceCompleted, JobStarted, Me
 from ptycho_engine.inference_job import GroundTruth, known_object
 from ptycho_engine.refinement import Refinement
 from ptycho_engine.refinement_task import prepare_refinement
+from ptycho_engine.working_time import WorkingTime
 
 
 def refine_canvas(
@@ -53,7 +54,10 @@ def refine_canvas(
         device = device_choice(config.accelerator, config.deterministic).device
         try:
             with device_errors(device):
-                yield from _run(dataset, bundle, canvas, config, network_canvas or canvas, ground_truth, device)
+                working, compared = WorkingTime(), network_canvas or canvas
+                yield from working.without_waits(
+                    _run(dataset, bundle, canvas, config, compared, ground_truth, device, working)
+                )
         finally:
             free_device(device)
 
@@ -66,10 +70,11 @@ def _run(
     network_canvas: Canvas,
     ground_truth: GroundTruth,
     device: torch.device,
+    working: WorkingTime,
 ) -> Generator[EngineEvent, None, None]:
     task = prepare_refinement(dataset, bundle, canvas, config, device)
     yield JobStarted("refine", describe_device(device), (task.n_passes + 2) * task.n_patterns, "patterns")
-    refinement = Refinement(task, canvas)
+    refinement = Refinement(task, canvas, working)
     yield RefinementBegan(network_canvas, task.n_passes, task.n_patterns)
     yield from refinement.run()
     refined, truth = refinement.canvas(), known_object(dataset, ground_truth)

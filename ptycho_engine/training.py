@@ -47,6 +47,7 @@ from ptycho_engine.training_remedy import (
 )
 from ptycho_engine.training_state import GoodState
 from ptycho_engine.training_watch import look, look_is_due, read
+from ptycho_engine.working_time import WorkingTime
 
 
 def train(
@@ -117,29 +118,33 @@ def _train(
         try:
             with device_errors(choice.device):
                 # The job lives in the frame of _run alone: with that, its tensors are gone before the device is freed.
-                yield from _run(
-                    prepare_training(
-                        datasets,
-                        config,
-                        choice.device,
-                        test_dataset=test_dataset,
-                        out=out,
-                        resume=resume,
-                        start_from=start_from,
-                        adapt=adapt,
+                working = WorkingTime()
+                yield from working.without_waits(
+                    _run(
+                        prepare_training(
+                            datasets,
+                            config,
+                            choice.device,
+                            test_dataset=test_dataset,
+                            out=out,
+                            resume=resume,
+                            start_from=start_from,
+                            adapt=adapt,
+                        ),
+                        working,
                     )
                 )
         finally:
             free_device(choice.device)
 
 
-def _run(job: TrainingJob) -> Generator[EngineEvent, None, None]:
+def _run(job: TrainingJob, working: WorkingTime) -> Generator[EngineEvent, None, None]:
     folder = None if job.files is None else job.files.folder
     yield JobStarted("train", describe_device(job.device), job.n_steps, "steps", folder)
     if job.files is not None:
         job.files.require_space(job)
     yield from _opening_notes(job)
-    left = TimeLeft(job.progress.step)
+    left = TimeLeft(job.progress.step, working)
     try:
         yield from (DiagnosisFound(one) for one in job.progress.findings)
         yield preview(job)

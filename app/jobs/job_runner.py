@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.errors import Failure
 from app.jobs.job_thread import JobEnd, JobEvent, JobThread
-from app.state.app_events import JobBegan, JobCancelling, JobEnded, Logged, NoticeRaised
+from app.state.app_events import JobBegan, JobCancelling, JobEnded, JobHeld, JobPausing, Logged, NoticeRaised
 from app.state.app_state import JobState, LogEntry, Notice
 from app.state.requests import TrainRequest
 from app.state.session import Session
@@ -23,6 +23,7 @@ Slot = Literal[
     "summary",
     "region",
     "groups",
+    "previews",
     "examine",
     "study",
     "compare",
@@ -36,6 +37,7 @@ READINGS: tuple[Slot, ...] = (
     "summary",
     "region",
     "groups",
+    "previews",
     "examine",
     "study",
     "compare",
@@ -66,6 +68,8 @@ class JobRunner(QObject):
 
     idle = Signal()
     """Nothing computes, opens or writes any more."""
+    computed = Signal()
+    """A computing job has ended, and all that it told is told."""
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -125,6 +129,20 @@ class JobRunner(QObject):
         if slot in ("compute", "files"):
             self._session.apply(JobCancelling(thread.job_id))
 
+    def pause(self) -> None:
+        """Ask the computing job to wait between two steps; returns at once."""
+        thread = self._threads.get("compute")
+        if thread is not None and not thread.cancelled:
+            thread.pause()
+            self._session.apply(JobPausing(thread.job_id))
+
+    def go_on(self) -> None:
+        """Let the computing job go on that was asked to wait."""
+        thread = self._threads.get("compute")
+        if thread is not None and not thread.cancelled:
+            thread.go_on()
+            self._session.apply(JobHeld(thread.job_id, False))
+
     def cancel_all(self) -> None:
         """Ask everything to stop."""
         for slot in tuple(self._threads):
@@ -147,6 +165,7 @@ class JobRunner(QObject):
         if task.slot == "compute" or task.slot == "files":
             self._session.apply(JobBegan(task.job, task.slot, task.keeps_losses, task.request))
             thread.delivered.connect(self._deliver)
+            thread.held.connect(self._hold)
         else:
             thread.delivered.connect(self._apply)
         thread.ended.connect(self._finish)
@@ -154,6 +173,9 @@ class JobRunner(QObject):
 
     def _deliver(self, job_id: str, events: tuple[JobEvent, ...]) -> None:
         self._session.deliver(job_id, events)
+
+    def _hold(self, job_id: str, waits: bool) -> None:
+        self._session.apply(JobHeld(job_id, waits))
 
     def _apply(self, job_id: str, events: tuple[JobEvent, ...]) -> None:
         self._session.apply(*events)
@@ -172,6 +194,8 @@ class JobRunner(QObject):
         waiting = self._waiting.get(task.slot)
         if waiting and task.slot not in self._threads:
             self._begin(waiting.popleft())
+        if task.slot == "compute":
+            self.computed.emit()
         if not self.busy:
             self.idle.emit()
 

@@ -21,6 +21,7 @@ from app.state.app_state import JobOutcome
 from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.canvas_readings import CanvasesCompared, PhasePrepared, ReconstructionOpened
 from app.state.examinations import DocumentExamined
+from app.state.preview_history import PreviewsRead
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
 from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
 
@@ -46,6 +47,7 @@ JobEvent: TypeAlias = (
     | BundlesCompared
     | CanvasesCompared
     | PhasePrepared
+    | PreviewsRead
 )
 Verb = Callable[[], Iterator[JobEvent]]
 
@@ -77,6 +79,8 @@ class JobThread(QThread):
     """The id of the job and a tuple of its events."""
     ended = Signal(str, object)
     """The id of the job and its ``JobEnd``, after its last event."""
+    held = Signal(str, bool)
+    """The id of the job, and whether it now waits for ``go_on`` or has gone on."""
     _woken = Signal(bool)
     """Something waits in the mailbox, and whether it is more than counters."""
 
@@ -90,6 +94,8 @@ class JobThread(QThread):
         self._verb: Verb | None = verb
         self._computes = computes
         self._cancelled = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
         self._hurried = threading.Event()
         self._mailbox: Mailbox[JobEvent] = Mailbox()
         self._end = JobEnd("stopped")
@@ -114,6 +120,16 @@ class JobThread(QThread):
     def cancel(self) -> None:
         """Ask the job to stop at its next event; returns at once."""
         self._cancelled.set()
+        self._going.set()
+
+    def pause(self) -> None:
+        """Ask the job to wait at its next event, until ``go_on``; it then takes no time of the processor."""
+        if not self.cancelled:
+            self._going.clear()
+
+    def go_on(self) -> None:
+        """Let a job go on that was asked to wait."""
+        self._going.set()
 
     @property
     def cancelled(self) -> bool:
@@ -145,6 +161,8 @@ class JobThread(QThread):
                     self._hurried.set()
                 if waits or hurries:
                     self._woken.emit(hurries)
+                if not self._going.is_set():
+                    self._wait_to_go_on()
                 if self._cancelled.is_set():
                     return False
         finally:
@@ -152,6 +170,12 @@ class JobThread(QThread):
             if isinstance(events, Generator):
                 events.close()
         return True
+
+    def _wait_to_go_on(self) -> None:
+        # Between two events the generator is at rest, outside of every context of torch.
+        self.held.emit(self.job_id, True)
+        self._going.wait()
+        self.held.emit(self.job_id, False)
 
     def _deliver_soon(self, hurries: bool) -> None:
         if self._over:

@@ -13,6 +13,7 @@ from app.jobs.run_opener import holds_figures, open_figures
 from app.jobs.unfinished import marked, offer_unfinished
 from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
 from app.state.canvas_readings import ReconstructionOpened
+from app.state.preview_history import PreviewHistory, PreviewsRead
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.events import (
@@ -22,6 +23,7 @@ from ptycho_engine.events import (
     DiagnosisFound,
     EngineEvent,
     FileWritten,
+    MessageLogged,
     Progressed,
 )
 
@@ -91,6 +93,19 @@ class EngineVerbs:
         """Open the trainings that were cut off, and ask whether to go on."""
         return offer_unfinished()
 
+    def read_previews(self, key: str, folder: Path) -> Iterator[PreviewsRead | MessageLogged]:
+        """Read the earlier previews of the run ``key`` from its folder."""
+        from ptycho_engine.errors import InputError
+        from ptycho_engine.runs.stored_previews import read_previews
+
+        history = PreviewHistory(key)
+        for found in read_previews(folder):
+            if isinstance(found, InputError):
+                yield MessageLogged("warning", f"A preview of {folder.name} cannot be shown: {found}")
+            else:
+                history = history.with_preview(found)
+        yield PreviewsRead(history)
+
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         """Infer the whole scan; nothing is written."""
         from ptycho_engine.inference import infer
@@ -157,6 +172,21 @@ def _export_pictures(canvas: Canvas, path: Path) -> Iterator[EngineEvent]:
             target = path.with_name(f"{path.stem}_{what}.png")
             picture.replace(target)
             yield FileWritten(target)
+
+
+def existing(path: Path) -> Path:
+    """Return a path that was open at the last start.
+
+    Raises
+    ------
+    InputError
+        If there is nothing any more.
+    """
+    from ptycho_engine.errors import InputError
+
+    if not path.exists():
+        raise InputError("was open at the last start and is gone", "Put it back, or go on without it.", file=path)
+    return path
 
 
 _BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras", "data.pkl"}

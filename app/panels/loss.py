@@ -7,7 +7,7 @@ from app.display.wording import duration, number
 from app.panels.panel import Panel
 from app.state.app_state import AppState
 from app.state.session import Session
-from app.widgets.curve_plot import CurvePlot
+from app.widgets.curve_plot import SMOOTHING_WINDOWS, CurvePlot
 from app.widgets.elided_label import ElidedLabel
 
 
@@ -34,15 +34,19 @@ def headline(state: AppState) -> str:
     parts.append(f"rate {number(losses.steps.last('learning_rate'), 3)}")
     parts.append(f"gradient {number(losses.steps.last('gradient_norm'), 3)}")
     parts.append(f"{number(losses.steps.last('patches_per_s'), 3)} patches/s")
-    if training is not None and training.busy and training.seconds_left is not None:
+    if training is not None and training.held:
+        parts.append("paused" if training.state == "paused" else "pausing")
+    elif training is not None and training.busy and training.seconds_left is not None:
         parts.append(f"{duration(training.seconds_left)} left")
     return " · ".join(parts)
 
 
 FIRST_AXIS = ("training, each step", "training, epoch", "validation")
+STEP_FIGURES = {"learning rate": "learning_rate", "gradient norm": "gradient_norm", "patches/s": "patches_per_s"}
+"""What is measured at each step beside the loss."""
 SECOND_AXIS = {
     "no second axis": (),
-    "learning rate": (),
+    **dict.fromkeys(STEP_FIGURES, ()),
     "R-factor": ("r_factor",),
     "overlap": ("overlap_consistency",),
     "deviance": ("poisson_deviance",),
@@ -54,7 +58,7 @@ REST_MS = 2000
 
 
 class LossPanel(Panel):
-    """Training and validation loss on one axis, the learning rate on another if wanted."""
+    """Training and validation loss on one axis, on another if wanted how fast and how well it goes."""
 
     title = "Loss"
     panel_id = "loss"
@@ -76,7 +80,8 @@ class LossPanel(Panel):
         self.second = QComboBox(self)
         self.second.setAccessibleName("Second axis")
         self.second.setToolTip(
-            "What to draw at the right: the learning rate, or how good the network is on a fixed sample\n"
+            "What to draw at the right: the learning rate, the gradient norm, the patches computed in a second,\n"
+            "or how good the network is on a fixed sample\n"
             "R-factor: sum |predicted - measured| / sum measured, 0 is perfect\n"
             "overlap: whether neighbouring patches show the same, 1 is perfect, 0 is chance\n"
             "deviance: Poisson deviance per pixel, about 1 where only noise is left\n"
@@ -84,16 +89,33 @@ class LossPanel(Panel):
         )
         self.second.addItems(list(SECOND_AXIS))
         self.second.currentTextChanged.connect(self._draw)
+        self.second_log = QCheckBox("Log", self)
+        self.second_log.setAccessibleName("Logarithmic axis at the right")
+        self.second_log.setToolTip("Logarithmic axis at the right")
+        self.second_log.toggled.connect(self.plot.set_secondary_log)
+        self.smoothing = QComboBox(self)
+        self.smoothing.setAccessibleName("Smoothing")
+        self.smoothing.setToolTip("Mean over neighbouring points; the curve itself stays, faint")
+        for window in SMOOTHING_WINDOWS:
+            self.smoothing.addItem("raw" if window == 1 else f"mean {window}", window)
+        self.smoothing.currentIndexChanged.connect(self._smooth)
+        self.plot.smoothing_changed.connect(self._show_smoothing)
+        self.plot.log_changed.connect(self.log_axis.setChecked)
         top = QHBoxLayout()
-        top.addWidget(self.log_axis)
-        top.addWidget(self.second)
+        top.setSpacing(4)
+        for widget in (self.log_axis, self.smoothing, self.second, self.second_log):
+            top.addWidget(widget)
+        for choice in (self.smoothing, self.second):
+            # A narrow panel cuts the words of a choice rather than the plot.
+            choice.setMinimumWidth(66)
+        self.second_log.hide()
         top.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 0)
         layout.addLayout(top)
         layout.addWidget(self.figures)
         layout.addWidget(self.plot, 1)
-        self.take_keys(self.log_axis, self.second, self.plot)
+        self.take_keys(self.log_axis, self.smoothing, self.second, self.second_log, self.plot)
         # A repaint of the curves at each step is what makes the window late while a network trains.
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
@@ -125,6 +147,7 @@ class LossPanel(Panel):
     def _draw(self) -> None:
         state = self.session.state
         steps, epochs = state.losses.steps, state.losses.epochs
+        self.second_log.setVisible(self.second.currentIndex() > 0)
         if not len(steps):
             self.plot.clear_series()
             return
@@ -145,8 +168,8 @@ class LossPanel(Panel):
     def _draw_second(self) -> None:
         chosen = self.second.currentText()
         losses = self.session.state.losses
-        curves = {"learning rate": losses.steps} if chosen == "learning rate" else {}
-        columns = {"learning rate": "learning_rate"}
+        curves = {chosen: losses.steps} if chosen in STEP_FIGURES else {}
+        columns = dict(STEP_FIGURES)
         for column in SECOND_AXIS[chosen]:
             name = chosen if chosen != "correlation" else column.removesuffix("_correlation")
             values = losses.fit.column(column)
@@ -160,4 +183,13 @@ class LossPanel(Panel):
             self.plot.set_series(name, table.column("step"), table.column(columns[name]), secondary=True)
 
     def _change_axis(self, log: bool) -> None:
-        self.plot.set_log(log)
+        if log != self.plot.log:
+            self.plot.set_log(log)
+
+    def _smooth(self, row: int) -> None:
+        window = self.smoothing.itemData(row)
+        if window != self.plot.smoothing:
+            self.plot.set_smoothing(window)
+
+    def _show_smoothing(self, window: int) -> None:
+        self.smoothing.setCurrentIndex(max(0, self.smoothing.findData(window)))

@@ -1,6 +1,5 @@
 """The patches that the network draws: unnormalized and normalized side by side, with their figures."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +11,6 @@ from app.display.exports import Export, csv_bytes, json_bytes, with_suffix
 from app.display.levels import Levels, full_levels, percentile_levels, symmetric_levels
 from app.display.normalise import Normalisation, normalise
 from app.display.patch_numbers import (
-    COLUMN_KEYS,
     COLUMNS,
     PHASE_LABEL,
     SCALE_HELP,
@@ -25,10 +23,13 @@ from app.display.patch_numbers import (
     shown_values,
 )
 from app.panels.panel import Panel
+from app.panels.preview_choice import PreviewChoice
+from app.panels.shown_patches import ShownPatches
 from app.state.session import Session
 from app.widgets.choice_box import ChoiceBox
 from app.widgets.content_or_hint import ContentOrHint
 from app.widgets.elided_label import ElidedLabel
+from app.widgets.history_bar import HistoryBar
 from app.widgets.image_menu import ask_for_path, png_bytes, side_by_side
 from app.widgets.image_view import ImageView
 from app.widgets.number_table import NumberTable
@@ -41,17 +42,6 @@ QUANTITIES: dict[Quantity, str] = {"amplitude": "Amplitude", "phase": "Phase"}
 SCALES: dict[AmplitudeScale, str] = {key: f"{text.capitalize()} scale" for key, text in SCALE_TEXTS.items()}
 NORMALISATION_TEXTS: dict[Normalisation, str] = {"z-score": "z-score per patch", "min-max": "min–max per patch"}
 PHASE_WORDS = {"train": "Training", "inference": "Inference"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What the pictures show now."""
-
-    preview: PatchPreview
-    values: FloatArray
-    quantity: Quantity
-    scale: AmplitudeScale
-    label: str
 
 
 class PatchesPanel(Panel):
@@ -70,12 +60,15 @@ class PatchesPanel(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._preview: PatchPreview | None = None
-        self._shown: _Shown | None = None
+        self._shown: ShownPatches | None = None
         self._selected = 0
+        self._choice = PreviewChoice()
         self._build()
         self._connect()
         self.watch(session.preview_changed)
         self.watch(session.selection_changed)
+        self.watch(session.documents_changed)
+        self.watch(session.job_changed)
         self.refresh()
 
     # --- building ---
@@ -121,10 +114,12 @@ class PatchesPanel(Panel):
         split.setSizes([500, 230])
         split.setChildrenCollapsible(True)
         self.pages = ContentOrHint(split, self)
+        self.history = HistoryBar(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(bar)
+        layout.addWidget(self.history)
         layout.addWidget(self.pages, 1)
         self.take_keys(self.quantity)
 
@@ -153,6 +148,8 @@ class PatchesPanel(Panel):
         for box in (self.quantity, self.scale, self.normalisation):
             box.currentIndexChanged.connect(self._settings_changed)
         self.freeze.toggled.connect(self._freeze_toggled)
+        self.history.chosen.connect(self.go_to)
+        self.history.live_asked.connect(self.go_live)
         for grid in (self.unnormalized, self.normalized):
             grid.cell_hovered.connect(self._hovered)
             grid.cell_clicked.connect(self.select_patch)
@@ -169,14 +166,32 @@ class PatchesPanel(Panel):
         return self._selected
 
     def refresh(self) -> None:
-        """Paint the newest preview, unless frozen, and the selection."""
-        preview = self.session.state.preview
-        if not self.freeze.isChecked() and preview is not self._preview:
+        """Paint the newest preview, unless frozen or gone back, and the selection."""
+        state = self.session.state
+        preview = self._choice.follow(state)
+        if (not self.freeze.isChecked() and preview is not self._preview) or self._preview is None:
             self._preview = preview
             self._paint_grids()
-        elif self._preview is None:
-            self._paint_grids()
+        self._show_history()
         self._follow_selection()
+
+    def _show_history(self) -> None:
+        choice, state = self._choice, self.session.state
+        steps = [one.step for one in choice.history.items]
+        live = self.freeze.isChecked() or choice.can_go_live(state)
+        self.history.show_history(steps, choice.place, can_follow=live)
+
+    def go_to(self, place: int) -> None:
+        """Show an earlier preview, by its place in the history."""
+        self._choice.choose(place)
+        self.freeze.setChecked(False)
+        self.refresh()
+
+    def go_live(self) -> None:
+        """Follow the newest preview again."""
+        self._choice.go_live(self.session.state)
+        self.freeze.setChecked(False)
+        self.refresh()
 
     def _settings_changed(self, *_: object) -> None:
         self.scale.setEnabled(self.quantity.choice == "amplitude")
@@ -186,6 +201,7 @@ class PatchesPanel(Panel):
     def _freeze_toggled(self, frozen: bool) -> None:
         if not frozen:
             self.refresh()
+        self._show_history()
         self._write_caption()
 
     def _columns_changed(self, _columns: int) -> None:
@@ -205,13 +221,13 @@ class PatchesPanel(Panel):
         factor = scale_factor(scale, preview.network_per_physical, preview.intensity_scale)
         values = shown_values(preview.patches, quantity, factor)
         label = SCALE_LABELS[scale] if quantity == "amplitude" else PHASE_LABEL
-        self._shown = _Shown(preview, values, quantity, scale, label)
+        self._shown = ShownPatches(preview, values, quantity, scale, label)
         columns = self.unnormalized.suitable_columns(len(values))
         self._paint_unnormalized(self._shown, columns)
         self._paint_normalized(self._shown, columns)
         self._write_caption()
 
-    def _paint_unnormalized(self, shown: _Shown, columns: int) -> None:
+    def _paint_unnormalized(self, shown: ShownPatches, columns: int) -> None:
         grid, n = self.unnormalized, len(shown.values)
         if shown.quantity == "phase":
             levels, words = CYCLE, "cyclic, −π to π"
@@ -224,7 +240,7 @@ class PatchesPanel(Panel):
         what = f"{SCALE_TEXTS[shown.scale]} amplitude" if shown.quantity == "amplitude" else "phase in rad"
         grid.view.set_title(f"Unnormalized · {what}", words)
 
-    def _paint_normalized(self, shown: _Shown, columns: int) -> None:
+    def _paint_normalized(self, shown: ShownPatches, columns: int) -> None:
         grid, kind = self.normalized, self.normalisation.choice
         values = normalise(shown.values, kind)
         quantity = "a" if shown.quantity == "amplitude" else "φ"
@@ -247,6 +263,8 @@ class PatchesPanel(Panel):
             self.caption.setText("")
             return
         frozen = " · frozen" if self.freeze.isChecked() else ""
+        if self._choice.place is not None:
+            frozen = " · earlier"
         text = f"{PHASE_WORDS[preview.phase]}, step {preview.step} · {len(preview.patches)} patches{frozen}"
         self.caption.setText(text)
 
@@ -256,14 +274,16 @@ class PatchesPanel(Panel):
         """Select a patch, and its frame where the patches are of the current dataset."""
         self._selected = index
         self._paint_selected()
-        state = self.session.state
-        if self._preview is not None and state.preview_dataset_id in (None, state.dataset_id):
+        if self._preview is not None and self._is_of_current_scan():
             self.frame_asked.emit(int(self._preview.frame_indices[index]))
 
-    def _follow_selection(self) -> None:
+    def _is_of_current_scan(self) -> bool:
         state = self.session.state
-        frame = state.selected_frame
-        if frame is not None and self._preview is not None and state.preview_dataset_id in (None, state.dataset_id):
+        return self._choice.dataset_id(state) in (None, state.dataset_id)
+
+    def _follow_selection(self) -> None:
+        frame = self.session.state.selected_frame
+        if frame is not None and self._preview is not None and self._is_of_current_scan():
             indices = self._preview.frame_indices
             # With several members a group, a frame has several patches: stay on the one that was clicked.
             if not (self._selected < len(indices) and indices[self._selected] == frame):
@@ -289,6 +309,11 @@ class PatchesPanel(Panel):
         self.numbers_title.setText(f"{shown.label.capitalize()} · frame {frame} at y {y:.1f}, x {x:.1f} px")
 
     def _paint_diffraction(self, preview: PatchPreview, index: int) -> None:
+        if not len(preview.measured):
+            for view, what in ((self.measured, "Measured"), (self.predicted, "Predicted")):
+                view.set_image(None)
+                view.set_title(f"{what} · not kept in the run folder")
+            return
         measured = np.asarray(preview.measured[index])
         levels = _log_levels(measured)
         label = "a × k"
@@ -321,39 +346,17 @@ class PatchesPanel(Panel):
         picture = side_by_side([grid.view.picture() for grid in (self.unnormalized, self.normalized)])
         self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(picture)))
 
-    def _rows(self, shown: _Shown) -> list[tuple[float, ...]]:
-        preview = shown.preview
-        return [
-            (i, int(frame), float(y), float(x), *patch_numbers(shown.values[i : i + 1]).as_tuple())
-            for i, (frame, (y, x)) in enumerate(zip(preview.frame_indices, preview.scan_positions, strict=True))
-        ]
-
-    def _columns(self, shown: _Shown) -> tuple[str, ...]:
-        kind = f"{shown.quantity}_{shown.scale}" if shown.quantity == "amplitude" else "phase_rad"
-        return ("patch", "frame", "y_px", "x_px", *(f"{kind}_{key}" for key in COLUMN_KEYS))
-
     def export_csv(self, path: str) -> None:
         """Ask for the figures of each patch to be written as a table."""
         if self._shown is not None:
-            content = csv_bytes(self._columns(self._shown), self._rows(self._shown))
+            content = csv_bytes(self._shown.columns, self._shown.rows())
             self.export_asked.emit(Export(with_suffix(path, ".csv"), content))
 
     def export_json(self, path: str) -> None:
         """Ask for the figures of each patch and of all, with their scales, to be written."""
-        shown = self._shown
-        if shown is None:
-            return
-        preview, columns = shown.preview, self._columns(shown)
-        values = {
-            "phase": preview.phase,
-            "step": preview.step,
-            "quantity": shown.label,
-            "network_per_physical": preview.network_per_physical,
-            "intensity_scale": preview.intensity_scale,
-            "all": dict(zip(COLUMN_KEYS, patch_numbers(shown.values).as_tuple(), strict=True)),
-            "patches": [dict(zip(columns, row, strict=True)) for row in self._rows(shown)],
-        }
-        self.export_asked.emit(Export(with_suffix(path, ".json"), json_bytes(values)))
+        if self._shown is not None:
+            content = json_bytes(self._shown.as_dict())
+            self.export_asked.emit(Export(with_suffix(path, ".json"), content))
 
 
 def _range_text(levels: Levels) -> str:

@@ -28,6 +28,7 @@ from app.state.session import Session
 from app.widgets.config_form import ConfigForm
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.icons import icon
+from app.widgets.queue_list import QueueLine, QueueList
 from app.widgets.several_choice import SeveralChoice
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.errors import ConfigError
@@ -56,6 +57,11 @@ def why_not_start(state: AppState) -> str:
     return ""
 
 
+def why_not_queue(state: AppState) -> str:
+    """Return why no training can be put into the queue, empty if one can."""
+    return "" if state.dataset is not None else "Open a scan first (Ctrl+O)."
+
+
 def why_not_resume(state: AppState) -> str:
     """Return why the current run cannot go on, empty if it can."""
     if state.busy:
@@ -79,10 +85,18 @@ class TrainingPanel(Panel):
 
     train_asked = Signal(object)
     """``TrainRequest``: train as filled in."""
+    queue_asked = Signal(object)
+    """``TrainRequest``: train as filled in when its turn comes."""
+    queue_remove_asked = Signal(str)
+    queue_move_asked = Signal(str, int)
+    queue_automatic_asked = Signal(bool)
+    queue_next_asked = Signal()
     resume_asked = Signal(object)
     """``None``: the current run should go on."""
     stop_asked = Signal()
     """The running job should stop."""
+    pause_asked = Signal()
+    """The running job should wait, or go on if it waits."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -114,18 +128,28 @@ class TrainingPanel(Panel):
         # Made in the order in which they are seen: Tab follows it.
         self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
         self.start_button = QPushButton(icon("train"), "Start training", self)
+        self.queue_button = QPushButton("Add to queue", self)
         self.resume_button = QPushButton(icon("resume"), "Resume", self)
+        self.pause_button = QPushButton(icon("pause"), "Pause", self)
         self.stop_button = QPushButton(icon("stop"), "Stop", self)
+        self.queue = QueueList("Queue of trainings", self)
         self.reason = QLabel(self)
         self.reason.setWordWrap(True)
         self._lay_out(browse)
         self.take_keys(self.test_scan)
         self.start_button.clicked.connect(self.ask_to_train)
+        self.queue_button.clicked.connect(self.ask_to_queue)
+        self.queue.removed.connect(self.queue_remove_asked)
+        self.queue.moved.connect(self.queue_move_asked)
+        self.queue.automatic_changed.connect(self.queue_automatic_asked)
+        self.queue.next_asked.connect(self.queue_next_asked)
         self.resume_button.clicked.connect(lambda: self.resume_asked.emit(None))
+        self.pause_button.clicked.connect(self.pause_asked)
         self.stop_button.clicked.connect(self.stop_asked)
         self.form.changed.connect(self._update_buttons)
         self.watch(session.documents_changed)
         self.watch(session.job_changed)
+        self.watch(session.queue_changed)
 
     def _lay_out(self, browse: QToolButton) -> None:
         scans = QFormLayout()
@@ -151,13 +175,15 @@ class TrainingPanel(Panel):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         buttons = QGridLayout()
         buttons.setContentsMargins(8, 0, 8, 0)
-        buttons.addWidget(self.start_button, 0, 0, 1, 2)
-        buttons.addWidget(self.resume_button, 1, 0)
-        buttons.addWidget(self.stop_button, 1, 1)
+        buttons.addWidget(self.start_button, 0, 0, 1, 3)
+        buttons.addWidget(self.queue_button, 0, 3, 1, 3)
+        for column, button in enumerate((self.resume_button, self.pause_button, self.stop_button)):
+            buttons.addWidget(button, 1, 2 * column, 1, 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 6)
         layout.addWidget(scroll, 1)
         layout.addLayout(buttons)
+        layout.addWidget(self.queue)
         layout.addWidget(self.reason)
         self.reason.setContentsMargins(8, 0, 8, 0)
         self.setMinimumWidth(max(inner.minimumSizeHint().width() + 24, 250))
@@ -172,6 +198,8 @@ class TrainingPanel(Panel):
         if state.bundle is None:
             self.from_bundle.setChecked(False)
         self._update_buttons()
+        lines = [QueueLine(run.id, run.title, run.details) for run in state.queue.runs]
+        self.queue.show_lines(lines, automatic=state.queue.automatic, why_not_start="Busy." if state.busy else "")
 
     def changeEvent(self, event: QEvent) -> None:
         """Draw the icons in the colours of a changed palette."""
@@ -180,6 +208,7 @@ class TrainingPanel(Panel):
             for button, name in (
                 (self.start_button, "train"),
                 (self.resume_button, "resume"),
+                (self.pause_button, "pause"),
                 (self.stop_button, "stop"),
             ):
                 button.setIcon(icon(name))
@@ -202,12 +231,21 @@ class TrainingPanel(Panel):
 
     def ask_to_train(self) -> None:
         """Ask for the training that is filled in, if it can be started."""
-        try:
-            request = self.request()
-        except ConfigError:
-            return
-        if not why_not_start(self.session.state):
+        request = self._whole_request()
+        if request is not None and not why_not_start(self.session.state):
             self.train_asked.emit(request)
+
+    def ask_to_queue(self) -> None:
+        """Ask for the training that is filled in to be done when its turn comes."""
+        request = self._whole_request()
+        if request is not None and not why_not_queue(self.session.state):
+            self.queue_asked.emit(request)
+
+    def _whole_request(self) -> TrainRequest | None:
+        try:
+            return self.request()
+        except ConfigError:
+            return None
 
     def _list_test_scans(self, state: AppState) -> None:
         wanted: list[tuple[str, str | None]] = [(NO_TEST_SCAN, None)]
@@ -226,15 +264,20 @@ class TrainingPanel(Panel):
         state = self.session.state
         try:
             self.form.config()
-            start = why_not_start(state)
+            start, queue = why_not_start(state), why_not_queue(state)
         except ConfigError as error:
-            start = str(error)
+            start = queue = str(error)
         resume = why_not_resume(state)
         stopping = state.job is not None and state.job.state == "cancelling"
         _allow(self.start_button, start, "Train on the current scan (Ctrl+T)")
+        _allow(self.queue_button, queue, "Train so when the running job and those before it have ended (Ctrl+Shift+A)")
         _allow(self.resume_button, resume, "Go on with the stopped training from its checkpoint")
         _allow(self.stop_button, "" if state.busy and not stopping else "Nothing runs.", "Stop; the checkpoint stays")
         self.stop_button.setText("Stopping…" if stopping else "Stop")
+        held = state.job is not None and state.job.held
+        computes = state.busy and not stopping
+        _allow(self.pause_button, "" if computes else "Nothing computes.", "Let the job wait, or go on (Ctrl+P)")
+        self.pause_button.setText("Go on" if held else "Pause")
         self.reason.setText(start if not state.busy else "")
         self.reason.setVisible(bool(self.reason.text()))
 

@@ -7,6 +7,8 @@ from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
 from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.canvas_readings import CanvasesCompared, PhasePrepared, PixelSizeGiven, ReconstructionOpened
 from app.state.examinations import DocumentExamined
+from app.state.preview_history import PreviewsRead
+from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
@@ -54,6 +56,21 @@ class JobCancelling:
 
 
 @dataclass(frozen=True, slots=True)
+class JobPausing:
+    """Somebody asked the job to wait."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobHeld:
+    """The job waits between two steps, or has gone on."""
+
+    job_id: str
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class JobEnded:
     """The job's thread is done."""
 
@@ -73,6 +90,11 @@ class DocumentClosed:
     """A document was taken out of the window (its file stays)."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseUndone:
+    """The document that was closed last is wanted back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +150,12 @@ AppEvent: TypeAlias = (
     | RunOpened
     | FiguresOpened
     | JobCancelling
+    | JobPausing
+    | JobHeld
     | JobEnded
     | DocumentChosen
     | DocumentClosed
+    | CloseUndone
     | AssumptionMade
     | FrameSelected
     | NoticeRaised
@@ -139,6 +164,8 @@ AppEvent: TypeAlias = (
     | DocumentExamined
     | DiagnosisDismissed
     | FrameRead
+    | PreviewsRead
+    | QueueChanged
     | GroupsFound
     | ScanSummarised
     | RegionSummed

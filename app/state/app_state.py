@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.canvas_readings import CanvasesCompared, PhasePrepared
 from app.state.growing import GrowingTable
+from app.state.preview_history import PreviewHistory
+from app.state.queue import RunQueueState
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine import events as engine
@@ -49,7 +51,7 @@ class JobState:
     epoch: int = 0
     n_epochs: int = 0
     seconds_left: float | None = None
-    state: Literal["starting", "running", "cancelling"] | JobOutcome = "starting"
+    state: Literal["starting", "running", "pausing", "paused", "cancelling"] | JobOutcome = "starting"
     dataset_id: str | None = None
     bundle_id: str | None = None
     run_folder: Path | None = None
@@ -57,9 +59,14 @@ class JobState:
     """The newest state on disk from which the job can go on."""
 
     @property
+    def held(self) -> bool:
+        """Whether it waits, or will as soon as its present step is done."""
+        return self.state in ("pausing", "paused")
+
+    @property
     def busy(self) -> bool:
         """Whether it still runs."""
-        return self.state in ("starting", "running", "cancelling")
+        return self.state in ("starting", "running", "pausing", "paused", "cancelling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,15 @@ class CanvasRefinement:
     misfits: tuple[engine.MisfitMeasured, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ClosedDocument:
+    """A document that was taken out of the window, to be had back."""
+
+    key: str
+    belongings: Mapping[str, Any]
+    """By the field of the state that held it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A finding with what it is about."""
@@ -181,6 +197,8 @@ class AppState:
     canvas_id: str | None = None
     figures_id: str | None = None
     """The document whose figures are shown first; ``None`` while a job of this window has newer ones."""
+    closed: tuple[ClosedDocument, ...] = ()
+    """The documents that were closed, the last one at the end."""
     job: JobState | None = None
     """The computing job, running or last."""
     file_job: JobState | None = None
@@ -190,6 +208,10 @@ class AppState:
     """The last of a training, also while an inference shows its own."""
     preview_dataset_id: str | None = None
     """The dataset that ``preview.frame_indices`` counts in."""
+    previews: PreviewHistory = field(default_factory=PreviewHistory)
+    """The earlier previews of the computing job, running or last."""
+    stored_previews: PreviewHistory = field(default_factory=PreviewHistory)
+    """Those of the run whose folder was read last."""
     canvas: Canvas | None = None
     """The live canvas, or the last, or the one chosen."""
     canvas_dataset_id: str | None = None
@@ -229,6 +251,8 @@ class AppState:
     """What was found of each open document, and of the scan and the bundle that are to go together."""
     dismissed: frozenset[tuple[str, str]] = frozenset()
     """Findings that the person has put away: key of the document and id."""
+    queue: RunQueueState = field(default_factory=RunQueueState)
+    """The trainings that wait for their turn."""
     log: tuple[LogEntry, ...] = ()
     notices: tuple[Notice, ...] = ()
     selected_frame: int | None = None
@@ -267,7 +291,11 @@ class AppState:
     @property
     def bundle_as_read(self) -> Bundle | None:
         """The current bundle, with what it leaves open as somebody has said."""
-        bundle, words = self.bundle, self.assumptions.get(self.bundle_id or "", {})
+        return self.read_bundle(self.bundle_id)
+
+    def read_bundle(self, bundle_id: str | None) -> Bundle | None:
+        """Return a bundle, with what it leaves open as somebody has said."""
+        bundle, words = self.bundles.get(bundle_id or ""), self.assumptions.get(bundle_id or "", {})
         if bundle is None:
             return None
         # Opened anew, the file may leave less open than before.

@@ -1,12 +1,13 @@
 """The one pure function that makes the next state from an event."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
 from app.state.app_events import (
     AppEvent,
     AssumptionMade,
+    CloseUndone,
     DiagnosisDismissed,
     DocumentChosen,
     DocumentClosed,
@@ -15,6 +16,8 @@ from app.state.app_events import (
     JobBegan,
     JobCancelling,
     JobEnded,
+    JobHeld,
+    JobPausing,
     Logged,
     NoticeClosed,
     NoticeRaised,
@@ -24,16 +27,16 @@ from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Noti
 from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.canvas_changes import (
     begun_canvas,
-    chosen_canvas,
     inferred,
     kept_refinement,
     with_canvas,
     with_canvas_reading,
     with_scan_of_canvases,
-    without_canvas,
     without_comparison_of,
 )
 from app.state.canvas_readings import CanvasesCompared, PhasePrepared, PixelSizeGiven, ReconstructionOpened
+from app.state.closed_documents import reopened, with_closed
+from app.state.document_changes import assumed, chosen, closed
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
 from app.state.figure_changes import (
@@ -43,9 +46,11 @@ from app.state.figure_changes import (
     opened_run_figures,
     studied,
     unstudied,
-    without_figures,
 )
+from app.state.job_changes import held_job, with_preview
 from app.state.loss_changes import with_loss
+from app.state.preview_history import PreviewHistory, PreviewsRead
+from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
@@ -86,9 +91,7 @@ def reduce(
         case engine.LossMeasured() | engine.EpochDone() | engine.ValidationMeasured():
             return replace(state, losses=with_loss(state.losses, event))
         case engine.PatchPreview():
-            training = event if event.phase == "train" else state.training_preview
-            dataset_id = state.job.dataset_id if state.job else None
-            return replace(state, preview=event, preview_dataset_id=dataset_id, training_preview=training)
+            return with_preview(state, event)
         case engine.StatsMeasured():
             return replace(state, stats=(*state.stats, event)[-STATS_LIMIT:])
         case engine.CanvasUpdated() | engine.MetricsMeasured() | engine.RefinementBegan() | engine.MisfitMeasured():
@@ -109,14 +112,19 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return opened_figures(state, event)
         case JobCancelling():
             return _change_job(state, event.job_id, lambda job: replace(job, state="cancelling"))
+        case JobPausing() | JobHeld():
+            return _change_job(state, event.job_id, lambda job: held_job(job, event))
         case JobEnded():
             return _end(state, event)
         case DocumentChosen():
-            return _choose(state, event.id)
+            return chosen(state, event.id)
         case DocumentClosed():
-            return _close(state, event.id)
+            return closed(with_closed(state, event.id), event.id)
+        case CloseUndone():
+            state, key = reopened(state)
+            return state if key is None else chosen(state, key)
         case AssumptionMade():
-            return _assume(state, event)
+            return assumed(state, event)
         case FrameSelected():
             dataset = state.dataset
             inside = dataset is not None and event.index is not None and 0 <= event.index < dataset.n_scan
@@ -131,20 +139,14 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _bounded(examined(state, event, time_s))
         case DiagnosisDismissed():
             return replace(state, dismissed=state.dismissed | {(event.key, event.id)})
-        case FrameRead():
-            return replace(state, frame=event) if event.dataset_id in state.datasets else state
-        case GroupsFound():
-            return replace(state, groups=event) if event.dataset_id in state.datasets else state
+        case PreviewsRead():
+            return replace(state, stored_previews=event.history)
+        case QueueChanged():
+            return replace(state, queue=event.queue)
+        case FrameRead() | GroupsFound() | ScanSummarised() | RegionSummed():
+            return _with_scan(state, event) if event.dataset_id in state.datasets else state
         case ReconstructionOpened() | CanvasesCompared() | PhasePrepared() | PixelSizeGiven():
             return with_canvas_reading(state, event)
-        case ScanSummarised():
-            if event.dataset_id not in state.datasets:
-                return state
-            return replace(state, summaries=with_entry(state.summaries, event.dataset_id, event))
-        case RegionSummed():
-            if event.dataset_id not in state.datasets:
-                return state
-            return replace(state, regions=with_entry(state.regions, event.dataset_id, event))
         case ScanReading():
             return _with_reading(state, event)
         case BundleStudied():
@@ -153,6 +155,18 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return compared(state, event)
         case _:
             assert_never(event)
+
+
+def _with_scan(state: AppState, event: FrameRead | GroupsFound | ScanSummarised | RegionSummed) -> AppState:
+    match event:
+        case FrameRead():
+            return replace(state, frame=event)
+        case GroupsFound():
+            return replace(state, groups=event)
+        case ScanSummarised():
+            return replace(state, summaries=with_entry(state.summaries, event.dataset_id, event))
+        case RegionSummed():
+            return replace(state, regions=with_entry(state.regions, event.dataset_id, event))
 
 
 def _with_reading(state: AppState, event: ScanReading) -> AppState:
@@ -174,7 +188,7 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
         state = replace(state, requests=with_entry(state.requests, key, event.request))
     if job.verb == "train":
         losses = state.losses if event.keeps_losses else Losses()
-        return replace(state, losses=losses, preview=None, preview_dataset_id=None)
+        return replace(state, losses=losses, preview=None, preview_dataset_id=None, previews=PreviewHistory())
     return begun_canvas(state, job) if job.verb == "infer" else state
 
 
@@ -230,7 +244,7 @@ def _advanced(job: JobState | None, event: _Progress) -> JobState | None:
                 n_total=event.n_total,
                 unit=event.unit,
                 run_folder=event.run_folder or job.run_folder,
-                state="cancelling" if job.state == "cancelling" else "running",
+                state="running" if job.state == "starting" else job.state,
             )
         case engine.Progressed():
             return replace(
@@ -296,7 +310,7 @@ def _with_result(state: AppState, event: _Result) -> AppState:
                 summaries=without_entry(state.summaries, key),
                 regions=without_entry(state.regions, key),
             )
-            return _choose(with_scan_of_canvases(without_comparison_of(state, key), key), key)
+            return chosen(with_scan_of_canvases(without_comparison_of(state, key), key), key)
         case engine.BundleLoaded():
             key = document_id("bundle", event.bundle.name, event.bundle.path)
             state = unstudied(forgotten(state, key), key)
@@ -313,57 +327,6 @@ def _with_result(state: AppState, event: _Result) -> AppState:
             return inferred(state, event)
         case _:
             assert_never(event)
-
-
-def _choose(state: AppState, key: str) -> AppState:
-    if key in state.datasets:
-        frame = state.selected_frame if key == state.dataset_id else None
-        frame = frame if frame is not None and frame < state.datasets[key].n_scan else None
-        return replace(state, dataset_id=key, selected_frame=frame)
-    if key in state.bundles:
-        return replace(state, bundle_id=key)
-    if key in state.figures:
-        state = replace(state, figures_id=key)
-    if key in state.runs:
-        return replace(state, run_id=key)
-    if key in state.canvases:
-        return chosen_canvas(state, key)
-    return state
-
-
-def _assume(state: AppState, event: AssumptionMade) -> AppState:
-    if event.bundle_id not in state.bundles:
-        return state
-    words = without_entry(state.assumptions.get(event.bundle_id, {}), event.name)
-    if event.word is not None:
-        words = with_entry(words, event.name, event.word)
-    return replace(state, assumptions=with_entry(state.assumptions, event.bundle_id, words))
-
-
-def _close(state: AppState, key: str) -> AppState:
-    """Take a document away; where it was the current one, the newest of the others takes its place."""
-    state = without_comparison_of(without_figures(forgotten(state, key), key), key)
-    if key in state.datasets:
-        datasets = without_entry(state.datasets, key)
-        state = replace(state, summaries=without_entry(state.summaries, key), regions=without_entry(state.regions, key))
-        if key != state.dataset_id:
-            return replace(state, datasets=datasets)
-        return replace(
-            state, datasets=datasets, dataset_id=_newest(datasets), selected_frame=None, frame=None, groups=None
-        )
-    if key in state.bundles:
-        bundles = without_entry(state.bundles, key)
-        state = unstudied(replace(state, assumptions=without_entry(state.assumptions, key)), key)
-        return replace(
-            state, bundles=bundles, bundle_id=_newest(bundles) if key == state.bundle_id else state.bundle_id
-        )
-    if key in state.runs:
-        runs = without_entry(state.runs, key)
-        state = replace(state, runs=runs, requests=without_entry(state.requests, key))
-        return replace(state, run_id=_newest(runs)) if key == state.run_id else state
-    if key in state.canvases:
-        return without_canvas(state, key)
-    return state
 
 
 def _noticed(state: AppState, notice: Notice) -> AppState:
@@ -390,7 +353,3 @@ def _bounded(state: AppState) -> AppState:
     if len(state.log) <= LOG_LIMIT and len(state.notices) <= NOTICE_LIMIT:
         return state
     return replace(state, log=state.log[-LOG_LIMIT:], notices=state.notices[-NOTICE_LIMIT:])
-
-
-def _newest(mapping: Mapping[str, object]) -> str | None:
-    return next(reversed(list(mapping)), None)

@@ -21,6 +21,8 @@ class TrainRequest:
     """Go on from the weights of the current bundle instead of a fresh network."""
     further_dataset_ids: tuple[str, ...] = ()
     """More scans to train on at once, each with its own probe and scales."""
+    start_bundle_id: str | None = None
+    """The bundle that was the current one when this was asked for; ``None``: that of the moment when it begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,16 @@ SLICES: dict[str, tuple[str, ...]] = {
         "requests",
         "figures",
         "canvases",
+        "canvas_files",
         "dataset_id",
         "bundle_id",
         "run_id",
         "canvas_id",
         "figures_id",
+        "closed",
     ),
     "job_changed": ("job", "file_job"),
-    "preview_changed": ("preview", "training_preview"),
+    "preview_changed": ("preview", "training_preview", "previews", "stored_previews"),
     "canvas_changed": (
         "canvas",
         "metrics",
@@ -46,6 +48,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "frames_changed": ("frame", "groups", "summaries", "regions", "readings"),
     "studies_changed": ("studies", "compared"),
     "notices_changed": ("notices",),
+    "queue_changed": ("queue",),
 }
 """The signal of each slice, and the fields of the state that belong to it."""
 
@@ -69,6 +72,7 @@ class Session(QObject):
     frames_changed = Signal()
     studies_changed = Signal()
     notices_changed = Signal()
+    queue_changed = Signal()
     settled = Signal()
 
     def __init__(self, parent: QObject | None = None, state: AppState | None = None) -> None:

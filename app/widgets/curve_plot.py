@@ -1,5 +1,6 @@
 """Curves over a common axis, with a second scale at the right if wanted. A million points stay quick."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,8 @@ class CurvePlot(QWidget):
 
     export_asked = Signal(object)
     """An Export that is to be written to a file chosen by the user."""
+    log_changed = Signal(bool)
+    smoothing_changed = Signal(int)
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class CurvePlot(QWidget):
         self.name = name
         self.x_label, self.y_label, self.secondary_label = x_label, y_label, secondary_label
         self._log = log
+        self._secondary_log = False
         self._smoothing = 1
         self._legend_columns = legend_columns
         self._series: dict[str, _Series] = {}
@@ -91,6 +95,7 @@ class CurvePlot(QWidget):
         self._plot.vb.sigResized.connect(self._place_right)
         self._plot.vb.sigResized.connect(self._choose_ticks)
         self._plot.vb.sigRangeChanged.connect(self._choose_ticks)
+        self._right.sigRangeChanged.connect(self._choose_right_ticks)
         self._plot.scene().sigMouseClicked.connect(self._mouse_clicked)
         self._plot.setLabel("bottom", self.x_label)
         self._plot.setLabel("left", self.y_label)
@@ -146,6 +151,7 @@ class CurvePlot(QWidget):
             curve.setDownsampling(auto=True, method="peak")
             curve.setClipToView(True)
             if secondary:
+                curve.setLogMode(False, self._secondary_log)
                 self._right.addItem(curve)
             else:
                 self._plot.addItem(curve)
@@ -181,7 +187,7 @@ class CurvePlot(QWidget):
             self.remove_series(name)
 
     def _draw(self, series: _Series) -> None:
-        log = self._log and not series.secondary
+        log = self._secondary_log if series.secondary else self._log
         window = self._smoothing if series.y.size > 2 * self._smoothing else 1
         _set_curve(series.smooth, series.x, drawable(running_mean(series.y, window), log))
         _set_curve(series.raw, series.x, drawable(series.y, log) if window > 1 else np.full(series.x.shape, np.nan))
@@ -205,16 +211,29 @@ class CurvePlot(QWidget):
         self._log = log
         self._plot.setLogMode(x=False, y=log)
         # The plot item makes all its axes logarithmic; the curves at the right are not.
-        self._plot.getAxis("right").setLogMode(False, False)
+        self._plot.getAxis("right").setLogMode(False, self._secondary_log)
         self._choose_ticks()
         for series in self._series.values():
             self._draw(series)
+        self.log_changed.emit(log)
+
+    def set_secondary_log(self, log: bool) -> None:
+        """Make the right axis logarithmic or linear."""
+        self._secondary_log = log
+        self._plot.getAxis("right").setLogMode(False, log)
+        for series in self._series.values():
+            if series.secondary:
+                for curve in (series.raw, series.smooth):
+                    curve.setLogMode(False, log)
+                self._draw(series)
+        self._choose_right_ticks()
 
     def set_smoothing(self, window: int) -> None:
         """Draw the running mean over ``window`` points, and the curve itself behind it."""
         self._smoothing = max(1, window)
         for series in self._series.values():
             self._draw(series)
+        self.smoothing_changed.emit(self._smoothing)
 
     def drawn_values(self, name: str) -> tuple[Curve, Curve]:
         """Return the values of the curve itself and of the line that is drawn bold."""
@@ -252,13 +271,13 @@ class CurvePlot(QWidget):
         box, (x_range, y_range) = self._plot.vb, self._plot.vb.viewRange()
         across, up = (max(2, min(MOST_TICKS, int(side))) for side in (box.width() / 90, box.height() / 28))
         bottom = [(value, tick_text(value)) for value in whole_ticks(x_range[0], x_range[1], across)]
-        if self._log:
-            low, high = (10 ** float(np.clip(edge, -300, 300)) for edge in y_range)
-            left = [(float(np.log10(value)), tick_text(value)) for value in axis_ticks(low, high, "log", up)]
-        else:
-            left = [(value, tick_text(value)) for value in axis_ticks(y_range[0], y_range[1], "linear", up)]
-        for side, ticks in (("bottom", bottom), ("left", left)):
+        for side, ticks in (("bottom", bottom), ("left", _ticks(y_range, self._log, up))):
             self._plot.getAxis(side).setTicks([ticks, []])
+
+    def _choose_right_ticks(self, *_: object) -> None:
+        up = max(2, min(MOST_TICKS, int(self._plot.vb.height() / 28)))
+        ticks = _ticks(self._right.viewRange()[1], self._secondary_log, up)
+        self._plot.getAxis("right").setTicks([ticks, []])
 
     def _mouse_clicked(self, event: Any) -> None:
         self.setFocus(Qt.FocusReason.MouseFocusReason)
@@ -355,6 +374,14 @@ class CurvePlot(QWidget):
         series.smooth.setSymbolPen(None)
         series.smooth.setSymbolSize(5)
         series.raw.setPen(screen_pen(faint, 1.0))
+
+
+def _ticks(edges: Sequence[float], log: bool, most: int) -> list[tuple[float, str]]:
+    """Return where an axis has ticks, and their texts; a logarithmic one is given in powers of ten."""
+    if not log:
+        return [(value, tick_text(value)) for value in axis_ticks(edges[0], edges[1], "linear", most)]
+    low, high = (10 ** float(np.clip(edge, -300, 300)) for edge in edges)
+    return [(float(np.log10(value)), tick_text(value)) for value in axis_ticks(low, high, "log", most)]
 
 
 def _set_curve(curve: Any, x: Curve, y: Curve) -> None:

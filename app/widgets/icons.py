@@ -111,11 +111,18 @@ def _failed(painter: QPainter, colour: QColor) -> None:
     painter.drawLine(QPointF(48, 16), QPointF(16, 48))
 
 
+def _pause(painter: QPainter, colour: QColor) -> None:
+    painter.setBrush(colour)
+    for left in (14, 37):
+        painter.drawRect(QRectF(left, 14, 12, 36))
+
+
 _DRAW: dict[str, Draw] = {
     "open": _open,
     "train": _train,
     "infer": _infer,
     "stop": _stop,
+    "pause": _pause,
     "resume": _resume,
     "dataset": _dataset,
     "bundle": _bundle,

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QWi
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.still_bar import StillBar
 
+WORDS = {"pausing": "Pausing…", "cancelling": "Stopping…"}
 ALARM, WARNING = "#d9534f", "#c98a1b"
 
 
@@ -13,6 +14,8 @@ class JobBar(QWidget):
     """One line at the foot of the window."""
 
     cancel_asked = Signal()
+    pause_asked = Signal()
+    """Let the job wait, or go on."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,6 +35,9 @@ class JobBar(QWidget):
         self.progress = StillBar("Progress of the job", 160, self)
         self.left = QLabel(self)
         self.left.setMinimumWidth(self.left.fontMetrics().horizontalAdvance("0:00:00 left"))
+        self.pause = QPushButton("Pause", self)
+        self.pause.setMinimumWidth(self.pause.sizeHint().width() + 8)
+        self.pause.clicked.connect(self.pause_asked)
         self.cancel = QPushButton("Cancel", self)
         self.cancel.setToolTip("Stop the running job (Ctrl+.)")
         self.cancel.clicked.connect(self.cancel_asked)
@@ -41,7 +47,7 @@ class JobBar(QWidget):
         layout.addWidget(self.device)
         layout.addWidget(self.findings)
         layout.addWidget(self.readout, 1)
-        for widget in (self.title, self.progress, self.left, self.cancel):
+        for widget in (self.title, self.progress, self.left, self.pause, self.cancel):
             layout.addWidget(widget)
         # As high without the button as with it: the window above must not jump when a job begins.
         self.setMinimumHeight(layout.sizeHint().height())
@@ -74,10 +80,10 @@ class JobBar(QWidget):
         """Show that nothing runs, and in ``text`` how the last job ended."""
         self.title.setText(self._elided(text))
         self.title.setToolTip(text)
-        for widget in (self.progress, self.left, self.cancel):
+        for widget in (self.progress, self.left, self.pause, self.cancel):
             widget.hide()
 
-    def show_job(self, title: str, n_done: int, n_total: int, left: str, *, stopping: bool) -> None:
+    def show_job(self, title: str, n_done: int, n_total: int, left: str, state: str, *, can_pause: bool = True) -> None:
         """Show a running job.
 
         Parameters
@@ -88,19 +94,26 @@ class JobBar(QWidget):
             How far it is; a total of 0 is not known yet.
         left
             Time left, in words.
-        stopping
-            Whether it was asked to stop.
+        state
+            Of a job that is busy: ``"running"``, ``"pausing"``, ``"paused"``, ``"cancelling"``.
+        can_pause
+            Whether it can be asked to wait.
         """
-        self.title.setText("Stopping…" if stopping else self._elided(title))
+        self.title.setText(self._elided(f"Paused: {title}" if state == "paused" else WORDS.get(state, title)))
         self.title.setToolTip(title)
         # The bar's whole numbers are thousandths: totals may exceed what it can count.
         self.progress.setRange(0, 1000 if n_total > 0 else 0)
         self.progress.setValue(min(1000, 1000 * n_done // n_total) if n_total > 0 else 0)
         self.progress.setFormat(f"{100 * n_done / n_total:.0f} %" if n_total > 0 else "")
         self.left.setText(left)
+        stopping, held = state == "cancelling", state in ("pausing", "paused")
         self.cancel.setEnabled(not stopping)
+        self.pause.setText("Go on" if held else "Pause")
+        self.pause.setToolTip("Go on with the job (Ctrl+P)" if held else "Let the job wait between two steps (Ctrl+P)")
+        self.pause.setEnabled(not stopping)
         for widget in (self.progress, self.left, self.cancel):
             widget.show()
+        self.pause.setVisible(can_pause)
 
     def _elided(self, text: str) -> str:
         return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, self.title.maximumWidth() - 8)

@@ -14,7 +14,6 @@ from ptycho_engine.artefacts.figures import write_normalized_patch_grid
 from ptycho_engine.artefacts.folders import make_folder
 from ptycho_engine.artefacts.patch_stats_file import PatchStatsLog
 from ptycho_engine.artefacts.strict_json import json_text
-from ptycho_engine.bundles.atomic import atomic_write
 from ptycho_engine.errors import EngineError, OutputError
 from ptycho_engine.events import (
     CheckpointSaved,
@@ -34,6 +33,7 @@ from ptycho_engine.events import (
 from ptycho_engine.runs.event_record import event_record
 from ptycho_engine.runs.folder_lock import hold_folder
 from ptycho_engine.runs.run_folder import RunFolder
+from ptycho_engine.runs.stored_previews import PREVIEW_FOLDER, write_preview
 
 METRIC_COLUMNS = (
     "step",
@@ -106,7 +106,7 @@ class _Recorder:
         self.log: TextIO | None = None
         self.metrics: TextIO | None = None
         self.stats = PatchStatsLog()
-        self.previews = _Previews(folder.path / "previews", clock)
+        self.previews = _Previews(folder.path / PREVIEW_FOLDER, clock)
         self.last_preview: PatchPreview | None = None
         self.broken = False
         self.newest_step = -1
@@ -241,19 +241,6 @@ class _Previews:
                 spare.unlink(missing_ok=True)
             self.interval_s *= 2
         return f"{self.folder.name}/{path.name}"
-
-
-def write_preview(preview: PatchPreview, path: Path) -> None:
-    """Write the patches of a preview with what places and scales them."""
-    arrays: dict[str, Any] = {
-        "patches": preview.patches,
-        "frame_indices": preview.frame_indices,
-        "scan_positions": preview.scan_positions,
-        "step": preview.step,
-        "network_per_physical": preview.network_per_physical,
-        "intensity_scale": preview.intensity_scale,
-    }
-    atomic_write(path, lambda file: np.savez(file, **arrays))
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:

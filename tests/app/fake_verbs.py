@@ -7,12 +7,13 @@ from typing import Any
 
 from app.jobs.verbs import CanvasExport, EngineVerbs
 from app.state.app_events import NoticeRaised, RunOpened
+from app.state.preview_history import PreviewHistory, PreviewsRead
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset, Diagnosis, LossHistory
 from ptycho_engine.errors import BundleError
-from ptycho_engine.events import DiagnosisFound, EngineEvent, Progressed
+from ptycho_engine.events import DiagnosisFound, EngineEvent, MessageLogged, Progressed
 from tests.app.samples import (
     canvas_updated,
     epoch_done,
@@ -20,6 +21,7 @@ from tests.app.samples import (
     make_bundle,
     make_canvas,
     make_dataset,
+    preview,
     step_done,
 )
 
@@ -41,6 +43,8 @@ class FakeVerbs(EngineVerbs):
         self.saved_at_stop = False
         self.examined: list[str] = []
         self.unfinished: list[RunOpened | NoticeRaised] = []
+        self.stored_steps: tuple[int, ...] = ()
+        """Of the previews that a run folder holds."""
         self.findings: dict[str, tuple[Diagnosis, ...]] = {}
 
     def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
@@ -100,6 +104,13 @@ class FakeVerbs(EngineVerbs):
 
     def offer_unfinished(self) -> Iterator[EngineEvent | RunOpened | NoticeRaised]:
         yield from self.unfinished
+
+    def read_previews(self, key: str, folder: Path) -> Iterator[PreviewsRead | MessageLogged]:
+        self.calls.append(("previews", folder))
+        history = PreviewHistory(key)
+        for step in self.stored_steps:
+            history = history.with_preview(preview(step))
+        yield PreviewsRead(history)
 
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         self.calls.append(("infer", (dataset, bundle, config)))

@@ -1,6 +1,7 @@
 """Small documents and events for tests of the window."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from ptycho_engine import events
 from ptycho_engine.arrays import FloatArray, IndexArray, frozen_array
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset, FitFigures, Rectangle
+from ptycho_engine.events import PatchPreview
 
 
 class Frames:
@@ -95,3 +97,18 @@ def validation_measured(step: int, r_factor: float = 0.2) -> events.ValidationMe
     """Figures of fit without a known object."""
     nan = float("nan")
     return events.ValidationMeasured(step, 0, FitFigures(r_factor, 0.3, 1.1, 0.9, nan, nan, nan, 64, "training"))
+
+
+def preview(step: int, n: int = 4, side: int = 16, phase: Literal["train", "inference"] = "train") -> PatchPreview:
+    """Patches whose amplitude is the step plus one."""
+    return PatchPreview(
+        phase=phase,
+        step=step,
+        patches=frozen_array(np.full((n, side, side), step + 1.0), np.complex64),
+        measured=frozen_array(np.ones((n, side, side)), np.float32),
+        predicted=frozen_array(np.ones((n, side, side)), np.float32),
+        frame_indices=frozen_array(np.arange(n), np.int64),
+        scan_positions=frozen_array(np.stack([np.full(n, 40.0), 40.0 + 5.0 * np.arange(n)], axis=1), np.float64),
+        network_per_physical=1.0,
+        intensity_scale=1.0,
+    )

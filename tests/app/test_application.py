@@ -21,6 +21,7 @@ from app.crash_report import CrashFile, Hooks
 from app.display_server import DisplayCheck
 from app.errors import Failure, describe
 from app.panels.registry import PANELS
+from app.run_queue import RunQueue
 from app.state.session import Session
 from app.wiring import connect_intents, intents_of
 from ptycho_engine.errors import DatasetError
@@ -35,7 +36,8 @@ class Asking(QObject):
 
 
 def test_an_intent_that_nobody_answers_is_found_at_the_start(qtbot: QtBot, tmp_path: Path) -> None:
-    intents = intents_of(Controller(Session(), tmp_path))
+    controller = Controller(Session(), tmp_path)
+    intents = intents_of(controller, RunQueue(Session(), controller.train))
     with pytest.raises(LookupError, match="unheard_asked"):
         connect_intents(Asking(), intents)
     connect_intents(Asking(), intents, without=("unheard_asked",))

@@ -12,6 +12,7 @@ from app.controller import Controller
 from app.display.bundle_card import card_lines
 from app.jobs.verbs import EngineVerbs
 from app.panels.bundle import BundlePanel
+from app.run_queue import RunQueue
 from app.state.session import Session
 from app.widgets.layer_view import layer_rows
 from app.widgets.parameter_view import parameter_rows
@@ -73,7 +74,7 @@ def test_the_panel_shows_their_layers_digests_and_safety(qtbot: QtBot, tmp_path:
     bundle, session = opened(path), Session()
     controller, panel = Controller(session, tmp_path, EngineVerbs()), BundlePanel(session)
     qtbot.addWidget(panel)
-    connect_intents(panel, intents_of(controller))
+    connect_intents(panel, intents_of(controller, RunQueue(session, controller.train)))
     panel.show()
     session.apply(BundleLoaded(bundle))
     qtbot.waitUntil(lambda: not controller.runner.reading, timeout=20_000)

@@ -326,7 +326,7 @@ def test_the_first_window_does_not_import_torch(tmp_path: Path) -> None:
 def test_a_status_tip_leaves_progress_and_cancel_in_sight(shown: Shown) -> None:
     bar = shown.window.job_bar
     bar.show_value("amplitude 3.4")
-    bar.show_job("Training", 1, 2, "0:10 left", stopping=False)
+    bar.show_job("Training", 1, 2, "0:10 left", "running")
     QApplication.sendEvent(shown.window, QStatusTipEvent("Train on the current scan"))
     assert bar.readout.text() == "Train on the current scan"
     assert bar.isVisible()
@@ -337,7 +337,7 @@ def test_a_status_tip_leaves_progress_and_cancel_in_sight(shown: Shown) -> None:
 
 def test_the_progress_bar_stands_still_between_two_values(shown: Shown) -> None:
     bar = shown.window.job_bar
-    bar.show_job("Training", 1, 2, "", stopping=False)
+    bar.show_job("Training", 1, 2, "", "running")
     # The bar of the style itself is animated; one with a style sheet is not.
     assert bar.progress.style().metaObject().className() == "QStyleSheetStyle"
 
@@ -386,6 +386,6 @@ def test_the_status_bar_is_as_high_with_a_job_as_without(shown: Shown) -> None:
     bar.show_idle("")
     QApplication.processEvents()
     before = shown.window.middle.height()
-    bar.show_job("Training", 1, 2, "0:10 left", stopping=False)
+    bar.show_job("Training", 1, 2, "0:10 left", "running")
     QApplication.processEvents()
     assert shown.window.middle.height() == before

@@ -38,7 +38,7 @@ class Shown:
 
     def settle(self) -> None:
         runner = self.controller.runner
-        self.qtbot.waitUntil(lambda: not runner.busy and not runner.reading, timeout=10000)
+        self.qtbot.waitUntil(lambda: not runner.busy and not runner.reading, timeout=60_000)
 
     def start_and_pause(self) -> None:
         self.verbs.pausing = True

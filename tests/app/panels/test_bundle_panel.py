@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.controller import Controller
 from app.panels.bundle import BundlePanel
+from app.run_queue import RunQueue
 from app.state.app_events import DocumentClosed
 from app.state.session import Session
 from app.widgets.assumption_form import BY_THE_PATTERNS
@@ -35,7 +36,8 @@ class Bench:
         self.controller = Controller(self.session, folder, self.verbs)
         self.panel = BundlePanel(self.session)
         qtbot.addWidget(self.panel)
-        connect_intents(self.panel, intents_of(self.controller), without=("reveal_asked",))
+        queue = RunQueue(self.session, self.controller.train)
+        connect_intents(self.panel, intents_of(self.controller, queue), without=("reveal_asked",))
         self.panel.show()
 
     def open(self, *assumed: str) -> None:

@@ -294,3 +294,34 @@ def test_the_training_form_offers_counts_and_refuses_what_does_not_fit_them(qtbo
     loss.setCurrentText("mae")  # type: ignore[union-attr]
     assert "the loss mae does not fit the profile count-intensity" in panel.form.problem.text()
     assert not panel.start_button.isEnabled()
+
+
+def test_the_right_axis_shows_what_a_step_measures_also_logarithmically(qtbot: QtBot, session: Session) -> None:
+    panel = LossPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    session.apply(*(replace(loss_measured(step), gradient_norm=10.0**step) for step in range(5)))
+    panel.second.setCurrentText("gradient norm")
+    panel.second_log.click()
+    assert set(panel.plot.series_names) >= {"gradient norm"}
+    drawn, shown = panel.plot._series["gradient norm"].smooth.getData()
+    assert list(drawn) == [0, 1, 2, 3, 4]
+    assert list(shown) == pytest.approx([0, 1, 2, 3, 4])
+    panel.second_log.click()
+    assert list(panel.plot._series["gradient norm"].smooth.getData()[1]) == pytest.approx([1, 10, 100, 1000, 10000])
+    panel.second.setCurrentText("patches/s")
+    assert "gradient norm" not in panel.plot.series_names
+    assert list(panel.plot._series["patches/s"].y) == [120.0] * 5
+
+
+def test_smoothing_and_axis_are_the_same_in_the_panel_and_in_the_menu_of_the_plot(
+    qtbot: QtBot, session: Session
+) -> None:
+    panel = LossPanel(session)
+    qtbot.addWidget(panel)
+    panel.plot.set_smoothing(25)
+    assert panel.smoothing.currentText() == "mean 25"
+    panel.smoothing.setCurrentIndex(0)
+    assert panel.plot.smoothing == 1
+    panel.plot.set_log(False)
+    assert not panel.log_axis.isChecked()

@@ -13,6 +13,7 @@ from app.controller import Controller
 from app.jobs.verbs import EngineVerbs
 from app.panels.explorer import entries
 from app.panels.statistics import StatisticsPanel
+from app.run_queue import RunQueue
 from app.state.app_events import DocumentChosen, DocumentClosed, JobBegan, JobEnded
 from app.state.app_state import JobState
 from app.state.session import Session
@@ -44,7 +45,7 @@ class Bench:
         self.controller = Controller(self.session, folder, EngineVerbs())
         self.panel = StatisticsPanel(self.session)
         qtbot.addWidget(self.panel)
-        connect_intents(self.panel, intents_of(self.controller))
+        connect_intents(self.panel, intents_of(self.controller, RunQueue(self.session, self.controller.train)))
         self.panel.show()
 
     def open(self, *paths: Path) -> None:

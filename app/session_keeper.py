@@ -1,0 +1,85 @@
+"""The documents of the last start are open again at the next one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from PySide6.QtCore import QObject
+
+from app.settings import SettingsStore
+from app.state.app_state import AppState
+from app.state.session import Session
+
+
+class SessionKeeper(QObject):
+    """Notes which documents are open, and has them opened again.
+
+    Parameters
+    ----------
+    session
+        What is open.
+    settings
+        Where it is noted.
+    open_again
+        Opens files of the last start, in this order.
+    select_frame
+        Marks a pattern of the current scan.
+    parent
+        Owner.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        settings: SettingsStore,
+        open_again: Callable[[Sequence[str]], None],
+        select_frame: Callable[[int], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._settings = settings
+        self._open_again = open_again
+        self._select_frame = select_frame
+        self._noting = False
+        self._restored: Mapping[str, Any] = {}
+        session.documents_changed.connect(self.note)
+
+    def restore(self) -> None:
+        """Open the documents of the last start; until ``finish`` nothing is noted."""
+        noted = dict(self._settings.settings.session)
+        files = noted.get("files")
+        self._restored = noted
+        self._open_again([name for name in files if isinstance(name, str)] if isinstance(files, list) else [])
+
+    def finish(self) -> None:
+        """Mark the pattern that was marked, and note from now on what is open."""
+        if self._noting:
+            return
+        self._noting = True
+        frame, dataset = self._restored.get("frame"), self._session.state.dataset
+        if isinstance(frame, int) and dataset is not None and str(dataset.path) == self._restored.get("dataset"):
+            self._select_frame(frame)
+        self.note()
+
+    def note(self) -> None:
+        """Write down what is open, if that is something else than before."""
+        if not self._noting:
+            return
+        noted = content_of(self._session.state)
+        if noted != self._settings.settings.session:
+            self._settings.change(session=noted)
+
+
+def content_of(state: AppState) -> dict[str, Any]:
+    """Return what is to be open again: files in an order in which the current ones come last, and the pattern."""
+    runs = [(key == state.run_id, run.path) for key, run in state.runs.items()]
+    bundles = [(key == state.bundle_id, bundle.path) for key, bundle in state.bundles.items()]
+    datasets = [(key == state.dataset_id, dataset.path) for key, dataset in state.datasets.items()]
+    # A run brings its scan and its bundle: those that are the current ones are opened after it.
+    files = [path for kind in (runs, bundles, datasets) for _, path in sorted(kind, key=lambda one: one[0])]
+    noted: dict[str, Any] = {"files": [str(path) for path in files if path is not None]}
+    if state.dataset is not None and state.dataset.path is not None:
+        noted["dataset"] = str(state.dataset.path)
+        if state.selected_frame is not None:
+            noted["frame"] = state.selected_frame
+    return noted
