@@ -54,6 +54,12 @@ def why_not_close(state: AppState) -> str:
     return "" if state.dataset is not None else "No scan is open."
 
 
+def why_not_stop_watching(state: AppState) -> str:
+    """Return why no watched run is shown, empty if one is."""
+    watched = state.watched.get(state.shown_run or "")
+    return "" if watched is not None and watched.watching else "No watched run is shown."
+
+
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
     """One action."""
@@ -74,6 +80,7 @@ INFER_AS = {f"infer_as_{name}": name for name in MODES}
 
 ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "&Open…", "Ctrl+O", "Open scans (.npz) and bundles (wts.h5.zip)", icon="open"),
+    ActionSpec("watch", "&Watch folder…", "Ctrl+Shift+O", "Follow a run that another process writes into a folder"),
     ActionSpec("save_bundle", "&Save bundle as…", "Ctrl+S", "Save the current bundle as a file", why_not_save),
     ActionSpec(
         "export_canvas", "&Export canvas…", "Ctrl+E", "Write the stitched object as NPZ or as pictures", why_not_export
@@ -96,6 +103,20 @@ ACTIONS: tuple[ActionSpec, ...] = (
         for number, (action, name) in enumerate(INFER_AS.items(), start=1)
     ),
     ActionSpec("stop", "&Stop", "Ctrl+.", "Stop the running job; the checkpoint stays", why_not_stop, "stop"),
+    ActionSpec(
+        "stop_watching",
+        "Stop &watching",
+        "Ctrl+Shift+W",
+        "Follow the run that is shown no more; it goes on",
+        why_not_stop_watching,
+    ),
+    ActionSpec(
+        "stop_run",
+        "Stop &detached training",
+        "Ctrl+Shift+.",
+        "Ask the process of the training that is shown to stop; its checkpoint stays",
+        why_not_stop_watching,
+    ),
     ActionSpec(
         "simulate", "Si&mulate a demo scan…", "Ctrl+D", "Make a small scan to try things out with", why_not_simulate
     ),

@@ -28,6 +28,7 @@ from app.state.app_events import Logged, NoticeRaised
 from app.state.app_state import Level, LogEntry, Notice
 from app.state.session import Session
 from app.theme import use_theme
+from app.watch_actions import WatchActions
 from app.wiring import connect_intents, intents_of
 from ptycho_engine.config import TrainConfig
 
@@ -67,6 +68,7 @@ class Application(QObject):
         for panel in self.window.panels.values():
             connect_intents(panel, intents)
         connect_intents(self.window, intents, without=("train_asked", "theme_asked"))
+        connect_intents(WatchActions(self.window), intents)
         self.window.theme_asked.connect(self.change_theme)
         training = self.window.panels.get("training")
         if isinstance(training, TrainingPanel):
@@ -102,6 +104,7 @@ class Application(QObject):
         if stopped:
             self.settings.change(resume_run="")
         self.controller.open_files([*([stopped] if stopped else []), *files])
+        self.controller.watching.look_for_running(self.controller.runs_folder)
 
     def _remember_file(self, path: Path) -> None:
         self.settings.put(self.settings.settings.with_recent(path))
@@ -114,7 +117,9 @@ class Application(QObject):
         """Stop what still runs and wait for it; the window is gone already."""
         self.device_line.stop()
         self.controller.runner.cancel_all()
+        self.controller.watching.watches.stop_all()
         self.controller.runner.wait(LEAVING_MS)
+        self.controller.watching.watches.wait(LEAVING_MS)
 
 
 def arguments_of(argv: Sequence[str]) -> argparse.Namespace:

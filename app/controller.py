@@ -10,10 +10,12 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from app.display.exports import Export
+from app.jobs.detacher import DetachedTraining
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd
 from app.jobs.reader import examine, find_groups
+from app.jobs.run_opener import run_folder_of
 from app.jobs.verbs import CanvasExport, EngineVerbs
 from app.scan_reader import ScanReader
 from app.state.app_events import (
@@ -30,6 +32,7 @@ from app.state.app_state import JobState, LogEntry, Notice, run_id
 from app.state.examinations import DocumentExamined
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
+from app.watching import Watching
 from ptycho_engine.config import InferConfig
 from ptycho_engine.documents import Bundle, Dataset
 
@@ -51,6 +54,7 @@ class Controller(QObject):
         self.runs_folder = runs_folder
         self.runner = JobRunner(session, self)
         self.scan_reader = ScanReader(session, self.runner, self)
+        self.watching = Watching(session, self.runner, self._verbs, self)
 
     # Documents
 
@@ -68,6 +72,10 @@ class Controller(QObject):
             entry = LogEntry("info", f"Opened {path.name} from {path.parent}", time.time(), "files")
             self._session.apply(NoticeClosed(f"open:{path}"), Logged(entry))
             self.file_opened.emit(path)
+            folder = run_folder_of(path) or path
+            if run_id(folder) in self._session.state.runs:
+                # Its curves and patches are in its folder, whether it still runs or not.
+                self.watching.follow(folder)
 
     def choose_document(self, key: str) -> None:
         """Make a document the current one of its kind."""
@@ -79,6 +87,7 @@ class Controller(QObject):
         if state.job is not None and state.job.busy and key in (state.job.dataset_id, run_id(state.job.run_folder)):
             self._refuse("close", "This document is in use by the running job. Stop the job first.")
             return
+        self.watching.watches.stop(key)
         self._session.apply(DocumentClosed(key))
 
     def assume(self, name: str, word: str | None) -> None:
@@ -154,6 +163,10 @@ class Controller(QObject):
         if len(datasets) <= len(further):
             self._refuse("train", "A scan of this training is not open any more. Open it again.")
             return
+        start_from = state.bundle_as_read if request.start_from_current and not resume else None
+        if request.detached:
+            self._detach(request, datasets, test_dataset, start_from, resume=resume)
+            return
         title = f"{'Resuming' if resume else 'Training'} {request.run_folder.name}"
         job = JobState(
             self.runner.new_id("train"),
@@ -170,10 +183,28 @@ class Controller(QObject):
             test_dataset=test_dataset,
             out=request.run_folder,
             resume=resume,
-            start_from=state.bundle_as_read if request.start_from_current else None,
+            start_from=start_from,
         )
         if self._compute(Task(job, verb, "compute", keeps_losses=resume, request=request)):
             self.train_config_used.emit(request.config)
+
+    def _detach(
+        self,
+        request: TrainRequest,
+        datasets: Sequence[Dataset],
+        test_dataset: Dataset | None,
+        start_from: Bundle | None,
+        *,
+        resume: bool,
+    ) -> None:
+        paths = tuple(one.path for one in datasets if one.path is not None)
+        test = test_dataset.path if test_dataset is not None else None
+        if len(paths) < len(datasets) or (test_dataset is not None and test is None) or request.run_folder is None:
+            self._refuse("train", "A scan that is not a file cannot be trained on without this window. Save it first.")
+            return
+        training = DetachedTraining(request.run_folder, request.config, paths, test, start_from, resume)
+        self.watching.detach(training, request)
+        self.train_config_used.emit(request.config)
 
     def infer(self, compatibility: str = "none") -> None:
         """Infer the current dataset with the current bundle, on demand as an older PtychoPINN release did."""

@@ -164,7 +164,7 @@ class MainWindow(QMainWindow):
         empty = not (state.datasets or state.bundles or state.runs or state.busy)
         self.middle.setCurrentWidget(self.welcome if empty else self.tabs)
         self.notice_bar.show_notices(
-            [NoticeText(note.key, note.level, note.message, note.details, note.count) for note in state.notices]
+            [NoticeText(n.key, n.level, n.message, n.details, n.count, n.action) for n in state.notices]
         )
         self._show_job(state)
         self._count_diagnoses(state)

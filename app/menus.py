@@ -38,7 +38,7 @@ class Menus(QObject):
         older.setToolTipsVisible(True)
         for name in INFER_AS:
             self._put(older, name)
-        for name in ("stop", "", "simulate"):
+        for name in ("stop", "", "stop_run", "stop_watching", "", "simulate"):
             self._put(run, name)
         help_menu = bar.addMenu("&Help")
         for name in ("shortcuts", "about"):
@@ -71,6 +71,7 @@ class Menus(QObject):
     def _fill_file(self, menu: QMenu) -> None:
         menu.setToolTipsVisible(True)
         self._put(menu, "open")
+        self._put(menu, "watch")
         self.recent = menu.addMenu("Open &recent")
         for name in ("close_dataset", "", "save_bundle", "export_canvas", "", "quit"):
             self._put(menu, name)

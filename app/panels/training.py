@@ -111,6 +111,11 @@ class TrainingPanel(Panel):
         browse.clicked.connect(self._browse)
         self.from_bundle = QCheckBox("Start from the current bundle", self)
         self.from_bundle.setToolTip("Go on from the weights of the current bundle instead of a fresh network")
+        self.detached = QCheckBox("Keep running without this window", self)
+        self.detached.setToolTip(
+            "Train in a process of its own: it goes on when the window is closed, and the next one finds it again.\n"
+            "Its losses and patches are shown here as those of any run that is watched."
+        )
         # Made in the order in which they are seen: Tab follows it.
         self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
         self.start_button = QPushButton(icon("train"), "Start training", self)
@@ -142,6 +147,7 @@ class TrainingPanel(Panel):
         fields.setContentsMargins(8, 6, 8, 6)
         fields.addLayout(scans)
         fields.addWidget(self.from_bundle)
+        fields.addWidget(self.detached)
         fields.addWidget(self.form, 1)
         scroll = QScrollArea(self)
         scroll.setWidget(inner)
@@ -198,6 +204,7 @@ class TrainingPanel(Panel):
             run_folder=Path(text).expanduser().absolute() if text else None,
             start_from_current=self.from_bundle.isChecked(),
             further_dataset_ids=self.further.chosen,
+            detached=self.detached.isChecked(),
         )
 
     def ask_to_train(self) -> None:

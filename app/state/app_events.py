@@ -1,6 +1,7 @@
 """What happens in the window itself, beside the events of the engine."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
@@ -8,7 +9,7 @@ from app.state.examinations import DocumentExamined
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
-from ptycho_engine.events import Delivery
+from ptycho_engine.events import Delivery, EngineEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,30 @@ class RunOpened:
     run: RunRecord
     request: TrainRequest | None = None
     """Its training, if it can go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchBegan:
+    """The run in a folder is followed from now on, and shown."""
+
+    folder: Path
+    request: TrainRequest | None = None
+    """The training, where this window started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTold:
+    """What the folder of a followed run told."""
+
+    run_id: str
+    event: EngineEvent
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStopped:
+    """A run is not followed any more."""
+
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +137,9 @@ class Logged:
 AppEvent: TypeAlias = (
     JobBegan
     | RunOpened
+    | WatchBegan
+    | WatchTold
+    | WatchStopped
     | JobCancelling
     | JobEnded
     | DocumentChosen

@@ -80,6 +80,8 @@ class Notice:
     message: str
     details: str = ""
     count: int = 1
+    action: str = ""
+    """What a button in it says; empty for none."""
 
 
 FIT_COLUMNS = (
@@ -107,6 +109,36 @@ class Losses:
     )
     fit: GrowingTable = field(default_factory=lambda: GrowingTable.empty("step", "epoch", *FIT_COLUMNS))
     """How good the network is on a fixed sample."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunView:
+    """What panels show of one run, put aside while they show another."""
+
+    losses: Losses = field(default_factory=Losses)
+    preview: engine.PatchPreview | None = None
+    preview_dataset_id: str | None = None
+    stats: tuple[engine.StatsMeasured, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WatchedRun:
+    """A run that another process writes, as far as its files have told."""
+
+    job: JobState
+    """Its progress; ``state`` is how it ended once it has."""
+    view: RunView = field(default_factory=RunView)
+    """Its figures, as long as the panels show another run."""
+    written_by: str = ""
+    watching: bool = True
+    """Whether its folder is still looked at."""
+    minutes_without_news: int | None = None
+    """Where nobody can tell whether it still runs, and it has been silent for long."""
+    figures: Mapping[str, float] = field(default_factory=_nothing)
+    """The newest figures that another program logged under names of its own."""
+    message: str = ""
+    """How it ended, in words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +241,12 @@ class AppState:
     """What was found of each open document, and of the scan and the bundle that are to go together."""
     dismissed: frozenset[tuple[str, str]] = frozenset()
     """Findings that the person has put away: key of the document and id."""
+    watched: Mapping[str, WatchedRun] = field(default_factory=_nothing)
+    """Those of ``runs`` that other processes write."""
+    shown_run: str | None = None
+    """The one of ``watched`` whose losses, preview, statistics and diagnoses are shown; ``None``: the own job."""
+    own_view: RunView = field(default_factory=RunView)
+    """Those of the own job, while ``shown_run`` is another."""
     log: tuple[LogEntry, ...] = ()
     notices: tuple[Notice, ...] = ()
     selected_frame: int | None = None
@@ -247,6 +285,12 @@ class AppState:
     def run(self) -> RunRecord | None:
         """The current run."""
         return self.runs.get(self.run_id) if self.run_id else None
+
+    @property
+    def training(self) -> JobState | None:
+        """The job whose figures are shown: the own one, or that of a watched run."""
+        watched = self.watched.get(self.shown_run or "")
+        return self.job if watched is None else watched.job
 
     @property
     def busy(self) -> bool:

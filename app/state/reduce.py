@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from app.state.app_events import (
@@ -18,6 +19,9 @@ from app.state.app_events import (
     NoticeClosed,
     NoticeRaised,
     RunOpened,
+    WatchBegan,
+    WatchStopped,
+    WatchTold,
 )
 from app.state.app_state import FIT_COLUMNS, AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
 from app.state.canvas_changes import (
@@ -31,6 +35,7 @@ from app.state.canvas_changes import (
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import DocumentExamined, examined, forgotten
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
+from app.state.watched_runs import OF_A_VIEW, forgotten_watch, of_own_job, reduce_watch, shown, taken_over
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
 
@@ -55,6 +60,12 @@ def reduce(
     time_s
         When, for the log; seconds since 1970.
     """
+    if state.shown_run is not None and lane == "compute" and isinstance(event, OF_A_VIEW):
+        return of_own_job(state, event, partial(_apply, lane=lane, time_s=time_s))
+    return _apply(state, event, lane=lane, time_s=time_s)
+
+
+def _apply(state: AppState, event: engine.EngineEvent | AppEvent, *, lane: Lane, time_s: float) -> AppState:
     match event:
         case engine.JobStarted() | engine.Progressed() | engine.StepDone() | engine.CheckpointSaved():
             return _with_job(state, lane, _advanced(_job_of(state, lane), event), event)
@@ -75,6 +86,9 @@ def reduce(
             return with_canvas(state, event)
         case engine.DiagnosisFound():
             return _diagnosed(state, event.diagnosis, time_s)
+        case engine.RunFound() | engine.RunObserved() | engine.FiguresLogged() | engine.RunEnded():
+            # Only of runs that are followed: WatchTold says of which.
+            return state
         case _:
             return _reduce_app(state, event, time_s)
 
@@ -85,6 +99,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _begin(state, event)
         case RunOpened():
             return _open_run(state, event)
+        case WatchBegan() | WatchTold() | WatchStopped():
+            return reduce_watch(state, event, partial(_apply, lane="compute", time_s=time_s), _logged, time_s)
         case JobCancelling():
             return _change_job(state, event.job_id, lambda job: replace(job, state="cancelling"))
         case JobEnded():
@@ -139,6 +155,7 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
     job = event.job
     if event.lane == "files":
         return replace(state, file_job=job)
+    state = taken_over(state, run_id(job.run_folder))
     dismissed = frozenset(one for one in state.dismissed if one[0] != "job")
     state = replace(state, job=job, diagnoses=(), dismissed=dismissed)
     key = run_id(job.run_folder)
@@ -293,7 +310,7 @@ def _choose(state: AppState, key: str) -> AppState:
     if key in state.bundles:
         return replace(state, bundle_id=key)
     if key in state.runs:
-        return replace(state, run_id=key)
+        return replace(shown(state, key if key in state.watched else None), run_id=key)
     if key in state.canvases:
         return chosen_canvas(state, key)
     return state
@@ -326,6 +343,7 @@ def _close(state: AppState, key: str) -> AppState:
             state, bundles=bundles, bundle_id=_newest(bundles) if key == state.bundle_id else state.bundle_id
         )
     if key in state.runs:
+        state = forgotten_watch(state, key)
         runs = without_entry(state.runs, key)
         state = replace(state, runs=runs, requests=without_entry(state.requests, key))
         return replace(state, run_id=_newest(runs)) if key == state.run_id else state

@@ -21,6 +21,8 @@ class TrainRequest:
     """Go on from the weights of the current bundle instead of a fresh network."""
     further_dataset_ids: tuple[str, ...] = ()
     """More scans to train on at once, each with its own probe and scales."""
+    detached: bool = False
+    """Train in a process of its own, which outlives the window."""
 
 
 @dataclass(frozen=True, slots=True)

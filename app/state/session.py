@@ -23,7 +23,7 @@ SLICES: dict[str, tuple[str, ...]] = {
         "run_id",
         "canvas_id",
     ),
-    "job_changed": ("job", "file_job"),
+    "job_changed": ("job", "file_job", "watched", "shown_run"),
     "preview_changed": ("preview",),
     "canvas_changed": ("canvas", "metrics", "canvas_done", "canvas_total", "canvas_dataset_id", "refinement"),
     "losses_changed": ("losses",),

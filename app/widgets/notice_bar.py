@@ -31,6 +31,8 @@ class NoticeText:
     message: str
     details: str = ""
     count: int = 1
+    action: str = ""
+    """What a button in it says; empty for none."""
 
 
 class NoticeBar(QWidget):
@@ -38,6 +40,8 @@ class NoticeBar(QWidget):
 
     closed = Signal(str)
     """The key of the notice that was read."""
+    action_asked = Signal(str)
+    """The key of the notice whose button was pressed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +64,7 @@ class NoticeBar(QWidget):
             if notice.key not in self._lines:
                 line = _Line(notice, self)
                 line.closed.connect(self.closed)
+                line.action_asked.connect(self.action_asked)
                 self._lines[notice.key] = line
                 self._layout.insertWidget(0, line)
         self.setVisible(bool(self._lines))
@@ -74,6 +79,7 @@ class _Line(QFrame):
     """One notice."""
 
     closed = Signal(str)
+    action_asked = Signal(str)
 
     def __init__(self, notice: NoticeText, parent: QWidget) -> None:
         super().__init__(parent)
@@ -96,6 +102,9 @@ class _Line(QFrame):
         self.details_button = QPushButton("Details", self)
         self.details_button.setCheckable(True)
         self.details_button.setVisible(bool(notice.details))
+        self.action_button = QPushButton(notice.action, self)
+        self.action_button.setVisible(bool(notice.action))
+        self.action_button.clicked.connect(lambda: self.action_asked.emit(self.notice.key))
         self.close_button = QToolButton(self)
         self.close_button.setText("×")
         self.close_button.setToolTip("Close this notice")
@@ -104,6 +113,7 @@ class _Line(QFrame):
         self.details.hide()
         top = QHBoxLayout()
         top.addWidget(message, 1)
+        top.addWidget(self.action_button)
         top.addWidget(self.details_button)
         top.addWidget(self.close_button)
         layout = QVBoxLayout(self)
