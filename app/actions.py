@@ -28,7 +28,7 @@ def why_not_infer(state: AppState) -> str:
 
 def why_not_stop(state: AppState) -> str:
     """Return why there is nothing to stop, empty if there is."""
-    running = [job for job in (state.job, state.file_job) if job is not None and job.busy]
+    running = [job for job in (state.stoppable, state.file_job) if job is not None and job.busy]
     if not running:
         return "Nothing runs."
     return "" if any(job.state != "cancelling" for job in running) else "It is stopping."
@@ -108,13 +108,6 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Stop &watching",
         "Ctrl+Shift+W",
         "Follow the run that is shown no more; it goes on",
-        why_not_stop_watching,
-    ),
-    ActionSpec(
-        "stop_run",
-        "Stop &detached training",
-        "Ctrl+Shift+.",
-        "Ask the process of the training that is shown to stop; its checkpoint stays",
         why_not_stop_watching,
     ),
     ActionSpec(

@@ -262,7 +262,10 @@ class Controller(QObject):
         return False
 
     def cancel(self) -> None:
-        """Stop the computing job; without one, stop opening files."""
+        """Stop the computing job; without one, stop opening files, or else the detached training that is shown."""
+        if not self.runner.busy and self._session.state.stoppable is not None:
+            self.watching.stop_run()
+            return
         self.runner.cancel("compute" if self.runner.computing else "files")
 
     # Results

@@ -38,7 +38,7 @@ class Menus(QObject):
         older.setToolTipsVisible(True)
         for name in INFER_AS:
             self._put(older, name)
-        for name in ("stop", "", "stop_run", "stop_watching", "", "simulate"):
+        for name in ("stop", "stop_watching", "", "simulate"):
             self._put(run, name)
         help_menu = bar.addMenu("&Help")
         for name in ("shortcuts", "about"):

@@ -19,8 +19,6 @@ class WatchActions(QObject):
     """``str``: the folder whose run should be followed."""
     stop_watching_asked = Signal(object)
     """``None``: the run that is shown should be followed no more."""
-    stop_run_asked = Signal(object)
-    """``None``: the process of the detached training that is shown should be asked to stop."""
     notice_action_asked = Signal(str)
     """The button of this notice was pressed."""
 
@@ -30,7 +28,6 @@ class WatchActions(QObject):
         actions = window.actions_by_id
         actions["watch"].triggered.connect(self._ask_for_folder)
         actions["stop_watching"].triggered.connect(lambda: self.stop_watching_asked.emit(None))
-        actions["stop_run"].triggered.connect(lambda: self.stop_run_asked.emit(None))
         window.notice_bar.action_asked.connect(self.notice_action_asked)
 
     def _ask_for_folder(self) -> None:

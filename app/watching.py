@@ -11,7 +11,7 @@ from app.jobs.job_runner import JobRunner, Task
 from app.jobs.job_thread import JobEnd, JobEvent
 from app.jobs.verbs import EngineVerbs
 from app.jobs.watch_runner import WatchRunner
-from app.state.app_events import NoticeClosed, NoticeRaised
+from app.state.app_events import NoticeClosed, NoticeRaised, WatchedRunStopping
 from app.state.app_state import JobState, Notice, run_id
 from app.state.requests import TrainRequest
 from app.state.session import Session
@@ -88,12 +88,23 @@ class Watching(QObject):
     def stop_run(self, key: str | None = None) -> None:
         """Ask the process of a detached training to stop, by default of the one that is shown."""
         state = self._session.state
-        run = state.runs.get(key if key is not None else state.shown_run or "")
+        key = key if key is not None else state.shown_run or ""
+        run = state.runs.get(key)
         if run is None:
             return
         job = JobState(self._runner.new_id("interrupt"), "interrupt", f"Stopping {run.path.name}")
-        task = Task(job, partial(self._verbs.interrupt, run.path), "files", notice_key=f"interrupt:{run.path}")
+        task = Task(
+            job,
+            partial(self._verbs.interrupt, run.path),
+            "files",
+            notice_key=f"interrupt:{run.path}",
+            when_ended=partial(self._asked, key),
+        )
         self._runner.start(task)
+
+    def _asked(self, key: str, end: JobEnd) -> None:
+        if end.outcome == "completed":
+            self._session.apply(WatchedRunStopping(key))
 
     def look_for_running(self, parent: Path) -> None:
         """Look for runs that some process still writes, and offer to watch them."""

@@ -298,6 +298,8 @@ class RunObserved:
     """Since something in the folder last changed."""
     silent: bool = False
     """Whether that is so long that the run may be dead."""
+    detached: bool = False
+    """Whether it runs in a process of its own that can be asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)

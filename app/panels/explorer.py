@@ -39,6 +39,8 @@ class Entry:
     watching: bool = False
     """Whether it is a run whose folder is followed."""
     watchable: bool = False
+    stoppable: bool = False
+    """Whether it runs in a process of its own, which can be asked to stop."""
 
 
 def entries(state: AppState) -> list[Entry]:
@@ -74,7 +76,7 @@ def _run_entry(state: AppState, key: str, run: RunRecord) -> Entry:
     if watched is not None:
         silence = watched.minutes_without_news
         if watching:
-            facts = f"watching · {facts}" if silence is None else f"no news for {silence} min"
+            facts = f"{facts} · watched" if silence is None else f"no news for {silence} min"
         told = [watched.message, "" if silence is None else facts]
         told += [f"{name} {number(value)}" for name, value in sorted(watched.figures.items())]
         tip = "\n".join(
@@ -92,6 +94,7 @@ def _run_entry(state: AppState, key: str, run: RunRecord) -> Entry:
         resumable=key in state.requests and run.state in ("stopped", "failed"),
         watching=watching,
         watchable=not watching and not own,
+        stoppable=watched is not None and watched.detached and watched.job.state != "cancelling",
     )
 
 
@@ -191,7 +194,8 @@ class ExplorerPanel(Panel):
             menu.addAction("&Resume training", lambda: self.resume_asked.emit(key))
         if entry.watching:
             menu.addAction("Stop &watching", lambda: self.stop_watching_asked.emit(key))
-            menu.addAction("Stop &detached training", lambda: self.stop_run_asked.emit(key))
+            stop = menu.addAction("Stop &detached training", lambda: self.stop_run_asked.emit(key))
+            stop.setEnabled(entry.stoppable)
         elif entry.watchable:
             menu.addAction("&Watch", lambda: self.watch_asked.emit(entry.folder))
         reveal = menu.addAction("Reveal in &folder", lambda: self.reveal_asked.emit(entry.folder))

@@ -237,10 +237,15 @@ class TrainingPanel(Panel):
         except ConfigError as error:
             start = str(error)
         resume = why_not_resume(state)
-        stopping = state.job is not None and state.job.state == "cancelling"
+        stoppable = state.stoppable
+        stopping = stoppable is not None and stoppable.state == "cancelling"
         _allow(self.start_button, start, "Train on the current scan (Ctrl+T)")
         _allow(self.resume_button, resume, "Go on with the stopped training from its checkpoint")
-        _allow(self.stop_button, "" if state.busy and not stopping else "Nothing runs.", "Stop; the checkpoint stays")
+        _allow(
+            self.stop_button,
+            "" if stoppable is not None and not stopping else "Nothing runs.",
+            "Stop; the checkpoint stays",
+        )
         self.stop_button.setText("Stopping…" if stopping else "Stop")
         self.reason.setText(start if not state.busy else "")
         self.reason.setVisible(bool(self.reason.text()))

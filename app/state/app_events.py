@@ -52,6 +52,13 @@ class WatchTold:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedRunStopping:
+    """The process of a followed run was asked to stop."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class WatchStopped:
     """A run is not followed any more."""
 
@@ -140,6 +147,7 @@ AppEvent: TypeAlias = (
     | WatchBegan
     | WatchTold
     | WatchStopped
+    | WatchedRunStopping
     | JobCancelling
     | JobEnded
     | DocumentChosen

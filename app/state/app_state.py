@@ -133,6 +133,8 @@ class WatchedRun:
     written_by: str = ""
     watching: bool = True
     """Whether its folder is still looked at."""
+    detached: bool = False
+    """Whether its process can be asked to stop."""
     minutes_without_news: int | None = None
     """Where nobody can tell whether it still runs, and it has been silent for long."""
     figures: Mapping[str, float] = field(default_factory=_nothing)
@@ -291,6 +293,14 @@ class AppState:
         """The job whose figures are shown: the own one, or that of a watched run."""
         watched = self.watched.get(self.shown_run or "")
         return self.job if watched is None else watched.job
+
+    @property
+    def stoppable(self) -> JobState | None:
+        """The computing job, or else the detached training that is shown, as long as it runs."""
+        watched = self.watched.get(self.shown_run or "")
+        if self.busy or watched is None or not (watched.watching and watched.detached):
+            return self.job if self.busy else None
+        return watched.job
 
     @property
     def busy(self) -> bool:

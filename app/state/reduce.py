@@ -20,6 +20,7 @@ from app.state.app_events import (
     NoticeRaised,
     RunOpened,
     WatchBegan,
+    WatchedRunStopping,
     WatchStopped,
     WatchTold,
 )
@@ -99,7 +100,7 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _begin(state, event)
         case RunOpened():
             return _open_run(state, event)
-        case WatchBegan() | WatchTold() | WatchStopped():
+        case WatchBegan() | WatchTold() | WatchStopped() | WatchedRunStopping():
             return reduce_watch(state, event, partial(_apply, lane="compute", time_s=time_s), _logged, time_s)
         case JobCancelling():
             return _change_job(state, event.job_id, lambda job: replace(job, state="cancelling"))

@@ -5,13 +5,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import assert_never
 
-from app.state.app_events import WatchBegan, WatchStopped, WatchTold
-from app.state.app_state import AppState, JobState, LogEntry, RunView, WatchedRun, document_id, run_id
+from app.state.app_events import NoticeRaised, WatchBegan, WatchedRunStopping, WatchStopped, WatchTold
+from app.state.app_state import AppState, JobState, Level, LogEntry, Notice, RunView, WatchedRun, document_id, run_id
 from app.state.entries import with_entry, without_entry
 from ptycho_engine import events as engine
 from ptycho_engine.documents import RunRecord
 
-Apply = Callable[[AppState, engine.EngineEvent], AppState]
+WatchEvent = WatchBegan | WatchTold | WatchStopped | WatchedRunStopping
+Apply = Callable[[AppState, engine.EngineEvent | NoticeRaised], AppState]
 Log = Callable[[AppState, LogEntry], AppState]
 OF_A_VIEW = (
     engine.LossMeasured
@@ -60,9 +61,7 @@ def of_own_job(state: AppState, event: engine.EngineEvent, apply: Apply) -> AppS
     return with_view(replace(changed, own_view=view_of(changed)), view_of(state))
 
 
-def reduce_watch(
-    state: AppState, event: WatchBegan | WatchTold | WatchStopped, apply: Apply, log: Log, time_s: float
-) -> AppState:
+def reduce_watch(state: AppState, event: WatchEvent, apply: Apply, log: Log, time_s: float) -> AppState:
     """Return the state after something about a followed run.
 
     Parameters
@@ -85,6 +84,11 @@ def reduce_watch(
             return told_by_run(state, event, apply, log, time_s)
         case WatchStopped():
             return stopped_watch(state, event)
+        case WatchedRunStopping():
+            watched = state.watched.get(event.run_id)
+            if watched is None:
+                return state
+            return _with(state, event.run_id, replace(watched, job=replace(watched.job, state="cancelling")))
         case _:
             assert_never(event)
 
@@ -139,6 +143,7 @@ def told_by_run(state: AppState, told: WatchTold, apply: Apply, log: Log, time_s
     watched = state.watched.get(key)
     if watched is None or not watched.watching:
         return state
+    level: Level
     name = state.runs[key].path.name if key in state.runs else key
     text = _words(event)
     if text is not None:
@@ -152,7 +157,9 @@ def told_by_run(state: AppState, told: WatchTold, apply: Apply, log: Log, time_s
         case engine.RunEnded():
             ended = _ended(state, key, watched, event)
             words = f"{name}: {ended.watched[key].message or event.run.state}"
-            return log(ended, LogEntry("warning" if event.died else "info", words, time_s, name))
+            level = "warning" if event.died or event.run.state == "failed" else "info"
+            ended = log(ended, LogEntry(level, words, time_s, name))
+            return apply(ended, NoticeRaised(Notice(f"ended:{key}", level, words))) if level == "warning" else ended
         case engine.FiguresLogged():
             figures = MappingProxyType({**watched.figures, **event.figures})
             return _with(state, key, replace(watched, figures=figures))
@@ -203,7 +210,7 @@ def _in_view(state: AppState, key: str, watched: WatchedRun, event: engine.Engin
     return inner if is_shown else with_view(inner, view_of(state))
 
 
-def _diagnosed(state: AppState, event: engine.EngineEvent) -> AppState:
+def _diagnosed(state: AppState, event: engine.EngineEvent | NoticeRaised) -> AppState:
     assert isinstance(event, engine.DiagnosisFound)  # the only kind that comes here
     others = tuple(other for other in state.diagnoses if other.id != event.diagnosis.id)
     return replace(state, diagnoses=(*others, event.diagnosis))
@@ -226,8 +233,9 @@ def _found(state: AppState, key: str, watched: WatchedRun, event: engine.RunFoun
 
 def _observed(state: AppState, key: str, watched: WatchedRun, event: engine.RunObserved) -> AppState:
     minutes = int(event.seconds_without_news // 60) if event.silent else None
-    if minutes != watched.minutes_without_news:
-        state = _with(state, key, replace(watched, minutes_without_news=minutes))
+    if (minutes, event.detached) != (watched.minutes_without_news, watched.detached):
+        watched = replace(watched, minutes_without_news=minutes, detached=event.detached)
+        state = _with(state, key, watched)
     return state if event.run is None else _recorded(state, key, watched, event.run)
 
 

@@ -91,13 +91,19 @@ def note_process(folder: Path, pid: int, command: Sequence[str]) -> None:
     write_json(process, folder / DETACHED_FILE)
 
 
-def detached_process(folder: Path) -> dict[str, Any] | None:
-    """Return the process that was started for a folder (``pid``, ``host``, ``started``), ``None`` once it has ended."""
+def noted_process(folder: Path) -> dict[str, Any] | None:
+    """Return the process that was last started for a folder (``pid``, ``host``, ``started``), if one was."""
     try:
         process = json.loads(read_small(folder / DETACHED_FILE, _MAX_BYTES))
     except (InputError, ValueError, RecursionError):
         return None
-    return process if isinstance(process, dict) and is_alive(process) else None
+    return process if isinstance(process, dict) else None
+
+
+def detached_process(folder: Path) -> dict[str, Any] | None:
+    """Return the process that was started for a folder, ``None`` once it has ended."""
+    process = noted_process(folder)
+    return process if process is not None and is_alive(process) else None
 
 
 def writer_of(folder: Path) -> dict[str, Any] | None:
@@ -134,7 +140,8 @@ def interrupt(folder: Path) -> int:
     Raises
     ------
     OutputError
-        If it has ended, is not one that only does this run, or runs on another host.
+        If it has ended, is not one that only does this run, runs on another host, or was asked before: a second signal
+        would end it at once, without its checkpoint.
     """
     process = detached_process(folder)
     if process is None:
@@ -145,6 +152,8 @@ def interrupt(folder: Path) -> int:
         )
     if process["host"] != socket.gethostname():
         raise OutputError(f"the run is on {process['host']}", "Stop it there.", file=folder)
+    if process.get("asked_to_stop"):
+        raise OutputError("the run was asked to stop already", "It writes its checkpoint; wait for it.", file=folder)
     if sys.platform == "win32":
         raise OutputError("a process of its own cannot be asked to stop here", "End it as a task.", file=folder)
     import psutil
@@ -154,6 +163,7 @@ def interrupt(folder: Path) -> int:
         running = psutil.Process(int(process["pid"]))
         if abs(running.create_time() - float(process["started"])) < 1.0:
             running.send_signal(signal.SIGINT)
+            write_json(process | {"asked_to_stop": True}, folder / DETACHED_FILE)
     except psutil.Error as error:
         raise OutputError(
             f"the process cannot be asked to stop ({error})", "It may have ended.", file=folder

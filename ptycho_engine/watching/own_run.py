@@ -22,7 +22,7 @@ from ptycho_engine.events import (
     RunFound,
 )
 from ptycho_engine.ordinary_file import read_small
-from ptycho_engine.runs.detached import CONSOLE_FILE, detached_process
+from ptycho_engine.runs.detached import CONSOLE_FILE, detached_process, noted_process
 from ptycho_engine.runs.folder_lock import owner_of
 from ptycho_engine.runs.run_folder import RUN_FILE, read_run
 from ptycho_engine.watching.event_reading import event_of, values_of_line
@@ -41,6 +41,8 @@ class OwnRun:
         self.run: RunRecord | None = None
         self.may_be_dead = False
         """Whether nobody here can tell if it still runs: its process is on another host."""
+        self.detached = False
+        """Whether it runs in a process of its own on this host."""
         self._log = GrowingLines(folder / "events.jsonl")
         self._found = False
 
@@ -64,9 +66,10 @@ class OwnRun:
     def _is_written(self) -> bool:
         owner = owner_of(self.folder)
         self.may_be_dead = owner is not None and owner.get("host") != socket.gethostname()
+        process = detached_process(self.folder)
+        self.detached = process is not None and process.get("host") == socket.gethostname()
         if owner is not None:
             return True
-        process = detached_process(self.folder)
         if process is None:
             return False
         described = self._description()
@@ -77,6 +80,14 @@ class OwnRun:
 
     def _ever_started(self) -> bool:
         return (self.folder / CONSOLE_FILE).exists()
+
+    def _never_began(self, described: dict[str, Any]) -> bool:
+        """Tell whether the process that was started for the folder ended before it wrote anything."""
+        process, writer = noted_process(self.folder), described.get("process")
+        if process is None or not isinstance(writer, dict) or writer.get("pid") == process.get("pid"):
+            return False
+        before, after = writer.get("started"), process.get("started")
+        return isinstance(before, float) and isinstance(after, float) and before < after
 
     def _description(self) -> dict[str, Any]:
         try:
@@ -123,7 +134,7 @@ class OwnRun:
         self._look(described, alive=False)
         run = self.run
         assert run is not None  # looked at just now
-        if not described:
+        if not described or self._never_began(described):
             run = RunRecord(run.path, run.verb, "failed")
             yield RunEnded(run, died=True, message=_last_line(self.folder / CONSOLE_FILE) or "it wrote nothing")
             return

@@ -55,6 +55,7 @@ class UpstreamRun:
         self.folder = folder
         self.run: RunRecord | None = None
         self.may_be_dead = True
+        self.detached = False
         self._now = now
         self._names: tuple[str, ...] = ()
         self._log_folder: str | None = None

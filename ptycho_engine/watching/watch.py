@@ -70,7 +70,8 @@ def watch(
         written = run.news_time() if run is not None else None
         seconds = max(0.0, now() - (began if written is None else written))
         silent = run is not None and run.may_be_dead and ended is None and seconds >= quiet_s
-        yield RunObserved(run.run if run is not None else None, seconds, silent)
+        detached = run is not None and run.detached and ended is None
+        yield RunObserved(run.run if run is not None else None, seconds, silent, detached)
         if ended is not None:
             yield ended
             return

@@ -116,7 +116,7 @@ class FakeVerbs(EngineVerbs):
             yield loss_measured(step)
         yield step_done(4, 4)
         while not self.watched_run_ends.is_set():
-            yield events.RunObserved(run, 1.0)
+            yield events.RunObserved(run, 1.0, detached=True)
             if wait(0.01):
                 return
         yield events.BundleLoaded(make_bundle("wts", str(folder)))

@@ -95,6 +95,7 @@ def test_the_end_and_what_is_known_of_it_are_told() -> None:
     assert state.watched[KEY].message == "died: its process has gone"
     assert not state.watched[KEY].watching
     assert "its process has gone" in state.log[-1].text
+    assert [notice.message for notice in state.notices] == ["one: died: its process has gone"]
     assert _losses(state) == [], "nothing is taken after the end"
 
 
@@ -103,7 +104,7 @@ def test_silence_is_told_in_minutes() -> None:
     assert [entry.facts for entry in entries(state)] == ["no news for 3 min"]
     again = _told(state, events.RunObserved(RUN, 210.0, silent=True))
     assert again is state, "nothing that is shown has changed"
-    assert entries(_told(state, events.RunObserved(RUN, 0.0)))[0].facts == "watching · 1/3"
+    assert entries(_told(state, events.RunObserved(RUN, 0.0)))[0].facts == "1/3 · watched"
 
 
 def test_a_finding_of_a_watched_run_is_listed_without_a_notice() -> None:

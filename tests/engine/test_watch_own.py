@@ -284,6 +284,9 @@ def test_a_number_that_another_process_has_now_gets_no_signal(tmp_path: Path, mo
     assert sent == []
     (tmp_path / "detached.json").write_text(json.dumps(process))
     interrupt(tmp_path)
+    # A second signal would end it at once, without its checkpoint.
+    with pytest.raises(OutputError, match="asked to stop already"):
+        interrupt(tmp_path)
     assert sent == [signal.SIGINT]
 
 
@@ -294,6 +297,15 @@ def test_a_detached_run_that_never_began_is_told_with_its_last_word(tmp_path: Pa
     assert isinstance(ended, events.RunEnded)
     assert (ended.run.state, ended.died) == ("failed", True)
     assert ended.message == "/a.npz: there is no such file. Check the path."
+
+
+def test_a_detached_run_that_was_refused_is_not_taken_for_the_one_in_its_folder(tmp_path: Path) -> None:
+    list(_run(tmp_path))
+    (tmp_path / "detached.json").write_text(json.dumps(_gone()))
+    (tmp_path / "console.txt").write_text("the folder holds a training run\n")
+    ended = list(watch(tmp_path, wait=_not_again))[-1]
+    assert isinstance(ended, events.RunEnded)
+    assert (ended.run.state, ended.message) == ("failed", "the folder holds a training run")
 
 
 def test_a_detached_run_that_resumes_is_not_taken_for_the_one_that_ended(tmp_path: Path) -> None:
