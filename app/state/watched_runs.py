@@ -243,6 +243,8 @@ def _ended(state: AppState, key: str, watched: WatchedRun, event: engine.RunEnde
     outcome = event.run.state if event.run.state != "running" else "stopped"
     job = replace(watched.job, state=outcome, seconds_left=None)
     words = f"died: {event.message}" if event.died else event.message
+    if event.died and event.run.checkpoint is not None:
+        words += "; its newest checkpoint is kept, to resume from"
     ended = replace(watched, job=job, watching=False, minutes_without_news=None, message=words)
     return _recorded(_with(state, key, ended), key, ended, event.run)
 
