@@ -9,6 +9,7 @@ from ptycho_engine.artefacts.patch_stats_file import read_patch_stats
 from ptycho_engine.events import EngineEvent
 from ptycho_engine.watching.growing_lines import GrowingLines
 from ptycho_engine.watching.lightning_table import LightningTable
+from ptycho_engine.watching.settled_files import SettledFiles
 from ptycho_engine.watching.watch import watch
 from tests.helpers.replayed_run import replay, table_of
 
@@ -171,3 +172,19 @@ def test_a_file_that_shrinks_for_a_moment_goes_on_where_it_stood(tmp_path: Path)
     assert lines.poll() == (["three"], False)
     path.write_bytes(b"another\n")
     assert lines.poll() == (["another"], True)
+    path.write_bytes(b"")
+    assert lines.poll() == ([], False)
+    path.write_bytes(b"a third, and longer\n")
+    assert lines.poll() == (["a third, and longer"], True)
+
+
+def test_a_file_is_told_once_it_rests(tmp_path: Path) -> None:
+    files = SettledFiles(tmp_path)
+    told = []
+    for content in (b"", b"1", b"12", b"12", b"12", b"123", b"123", b"123"):
+        if not (tmp_path / "a").exists() or (tmp_path / "a").read_bytes() != content:
+            (tmp_path / "a").write_bytes(content)
+        told.append(files.settled(["a", "none"]))
+    assert told == [[], [], [], ["a"], [], [], ["a"], []]
+    files.again("a")
+    assert files.settled(["a"]) == ["a"]
