@@ -28,7 +28,7 @@ def why_not_infer(state: AppState) -> str:
 
 def why_not_stop(state: AppState) -> str:
     """Return why there is nothing to stop, empty if there is."""
-    running = [job for job in (state.job, state.file_job) if job is not None and job.busy]
+    running = [job for job in (state.stoppable, state.file_job) if job is not None and job.busy]
     if not running:
         return "Nothing runs."
     return "" if any(job.state != "cancelling" for job in running) else "It is stopping."
@@ -67,6 +67,12 @@ def why_not_close(state: AppState) -> str:
     return "" if state.dataset is not None else "No scan is open."
 
 
+def why_not_stop_watching(state: AppState) -> str:
+    """Return why no watched run is shown, empty if one is."""
+    watched = state.watched.get(state.shown_run or "")
+    return "" if watched is not None and watched.watching else "No watched run is shown."
+
+
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
     """One action."""
@@ -88,6 +94,7 @@ INFER_AS = {f"infer_as_{name}": name for name in MODES}
 ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "&Open…", "Ctrl+O", "Open scans, bundles and patch statistics", icon="open"),
     ActionSpec("open_folder", "Open &folder…", "Ctrl+Shift+O", "Open a run folder or a debug dump, also PtychoPINN's"),
+    ActionSpec("watch", "&Watch folder…", "Ctrl+Shift+L", "Follow a run that another process writes into a folder"),
     ActionSpec("save_bundle", "&Save bundle as…", "Ctrl+S", "Save the current bundle as a file", why_not_save),
     ActionSpec(
         "export_canvas", "&Export canvas…", "Ctrl+E", "Write the stitched object as NPZ or as pictures", why_not_export
@@ -121,6 +128,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("stop", "&Stop", "Ctrl+.", "Stop the running job; the checkpoint stays", why_not_stop, "stop"),
     ActionSpec(
         "pause", "&Pause or go on", "Ctrl+P", "Let the job wait between two steps, or go on", why_not_pause, "pause"
+    ),
+    ActionSpec(
+        "stop_watching",
+        "Stop &watching",
+        "Ctrl+Shift+W",
+        "Follow the run that is shown no more; it goes on",
+        why_not_stop_watching,
     ),
     ActionSpec(
         "simulate", "Si&mulate a demo scan…", "Ctrl+D", "Make a small scan to try things out with", why_not_simulate

@@ -34,6 +34,7 @@ from app.state.app_events import Logged, NoticeRaised
 from app.state.app_state import Level, LogEntry, Notice
 from app.state.session import Session
 from app.theme import use_theme
+from app.watch_actions import WatchActions
 from app.window_commands import WindowCommands
 from app.wiring import connect_intents, intents_of
 from ptycho_engine.config import TrainConfig
@@ -81,6 +82,7 @@ class Application(QObject):
             connect_intents(panel, intents)
         connect_intents(self.window.job_bar, intents, without=("cancel_asked",))
         connect_intents(self.window, intents, without=("train_asked", "theme_asked"))
+        connect_intents(WatchActions(self.window), intents)
         self.window.theme_asked.connect(self.change_theme)
         training = self.window.panels.get("training")
         if isinstance(training, TrainingPanel):
@@ -128,6 +130,7 @@ class Application(QObject):
             self.controller.runner.idle.connect(self.keeper.finish)
             if not self.controller.runner.busy:
                 self.keeper.finish()
+        self.controller.watching.look_for_running(self.controller.runs_folder)
 
     def _remember_file(self, path: Path) -> None:
         self.settings.put(self.settings.settings.with_recent(path))
@@ -147,7 +150,10 @@ class Application(QObject):
             self.settings.change(resume_run=str(folder))
         self.device_line.stop()
         self.controller.runner.cancel_all()
-        return self.controller.runner.wait(LEAVING_MS)
+        self.controller.watching.watches.stop_all()
+        ended = self.controller.runner.wait(LEAVING_MS)
+        self.controller.watching.watches.wait(LEAVING_MS)
+        return ended
 
 
 def arguments_of(argv: Sequence[str]) -> argparse.Namespace:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from app.canvas_work import CanvasWork
 from app.display.exports import Export
 from app.jobs.bundle_reader import compare_open_bundles, study_bundle
-from app.jobs.canvas_reader import compare, prepare_phase
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd, JobEvent
 from app.jobs.reader import examine, find_groups
+from app.jobs.run_opener import run_folder_of
 from app.jobs.unfinished import RESUME_KEY
 from app.jobs.verbs import CanvasExport, EngineVerbs, existing
 from app.scan_reader import ScanReader
@@ -32,12 +33,12 @@ from app.state.app_events import (
 )
 from app.state.app_state import JobState, LogEntry, Notice, run_id
 from app.state.canvas_changes import pixel_size_of
-from app.state.canvas_readings import ComparisonRequest, PixelSizeGiven
 from app.state.examinations import DocumentExamined
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
+from app.watching import Watching
 from ptycho_engine.config import InferConfig
-from ptycho_engine.documents import Bundle, Canvas, Dataset
+from ptycho_engine.documents import Bundle, Dataset
 
 
 class Controller(QObject):
@@ -58,6 +59,8 @@ class Controller(QObject):
         self.runner = JobRunner(session, self)
         self.scan_reader = ScanReader(session, self.runner, self)
         self._given: set[Path] = set()
+        self.canvases = CanvasWork(session, self.runner, self)
+        self.watching = Watching(session, self.runner, self._verbs, self)
 
     # Documents
 
@@ -79,6 +82,10 @@ class Controller(QObject):
             entry = LogEntry("info", f"Opened {path.name} from {path.parent}", time.time(), "files")
             self._session.apply(NoticeClosed(f"open:{path}"), Logged(entry))
             self.file_opened.emit(path)
+            folder = run_folder_of(path) or path
+            if run_id(folder) in self._session.state.runs:
+                # Its curves and patches are in its folder, whether it still runs or not.
+                self.watching.follow(folder)
 
     def offer_unfinished(self) -> None:
         """Look for trainings that were cut off with an earlier window."""
@@ -104,6 +111,7 @@ class Controller(QObject):
         if any(run.uses(key) for run in state.queue.runs):
             self._refuse("close", "A training in the queue needs this document. Take the training out of it first.")
             return
+        self.watching.watches.stop(key)
         self._session.apply(DocumentClosed(key))
 
     def undo_close(self) -> None:
@@ -127,28 +135,6 @@ class Controller(QObject):
         job = JobState(self.runner.new_id("groups"), "groups", f"Grouping {dataset.name}")
         verb = partial(find_groups, dataset_id, dataset, gridsize, neighbor_count)
         self.runner.start(Task(job, verb, "groups", notice_key=f"groups:{dataset_id}"))
-
-    def compare_canvases(self, request: ComparisonRequest) -> None:
-        """Measure how well two reconstructions agree, or one with the known object of a scan."""
-        state = self._session.state
-        canvas, other = state.canvases.get(request.a), state.canvases.get(request.b)
-        known = state.datasets.get(request.b)
-        object_ = other if other is not None else known.object_ if known is not None else None
-        if canvas is None or object_ is None:
-            return
-        self._session.apply(NoticeClosed("compare"))
-        job = JobState(self.runner.new_id("compare"), "compare", "Comparing two reconstructions")
-        verb = partial(compare, request, canvas, object_)
-        self.runner.start(Task(job, verb, "compare_canvases", notice_key="compare"))
-
-    def prepare_phase(self, canvas: Canvas, unwrap: bool) -> None:
-        """Work out the phase of a canvas without its ramp, and without its jumps."""
-        job = JobState(self.runner.new_id("phase"), "phase", "Taking the ramp out of the phase")
-        self.runner.start(Task(job, partial(prepare_phase, canvas, unwrap), "phase", notice_key="phase"))
-
-    def give_pixel_size(self, key: str, size_m: float | None) -> None:
-        """Take the side of a pixel of the object as entered."""
-        self._session.apply(PixelSizeGiven(key, size_m))
 
     def read_previews(self, key: str, folder: Path) -> None:
         """Read the earlier previews of a run from its folder."""
@@ -233,6 +219,10 @@ class Controller(QObject):
             return False
         start_id = request.start_bundle_id or state.bundle_id
         start_from = state.read_bundle(start_id) if request.start_from_current else None
+        if request.detached:
+            if self.watching.detach_request(request, datasets, test_dataset, start_from, resume=resume):
+                self.train_config_used.emit(request.config)
+            return True
         title = f"{'Resuming' if resume else 'Training'} {request.run_folder.name}"
         job = JobState(
             self.runner.new_id("train"),
@@ -315,7 +305,10 @@ class Controller(QObject):
         return False
 
     def cancel(self) -> None:
-        """Stop the computing job; without one, stop opening files."""
+        """Stop the computing job; without one, stop opening files, or else the detached training that is shown."""
+        if not self.runner.busy and self._session.state.stoppable is not None:
+            self.watching.stop_run()
+            return
         self.runner.cancel("compute" if self.runner.computing else "files")
 
     def pause(self) -> None:

@@ -41,7 +41,9 @@ class Front(QObject):
         self._figures_id = session.state.figures_id
         self._job_id = session.state.job.id if session.state.job is not None else ""
         session.documents_changed.connect(self._documents_changed)
+        self._run_id = session.state.shown_run
         session.job_changed.connect(self._job_changed)
+        session.preview_changed.connect(self._preview_changed)
 
     def _documents_changed(self) -> None:
         state = self._session.state
@@ -55,6 +57,15 @@ class Front(QObject):
         # Patches that are there stay in sight; a panel without any has less to say than the scan.
         if opened and state.preview is None and not state.busy and self._front_panel() == "patches":
             self._show("dataset")
+
+    def _preview_changed(self) -> None:
+        state = self._session.state
+        if state.preview is None or state.shown_run == self._run_id:
+            return
+        # The first patches of a run that is watched; not every such run keeps any.
+        self._run_id = state.shown_run
+        if state.shown_run is not None and self._front_panel() in WHAT_GOES_IN:
+            self._show("patches")
 
     def _job_changed(self) -> None:
         job = self._session.state.job

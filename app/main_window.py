@@ -174,7 +174,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{name} – Ptychoscope" if name else "Ptychoscope")
 
     def _show_job(self, state: AppState) -> None:
-        running = [job for job in (state.job, state.file_job) if job is not None and job.busy]
+        running = [job for job in (state.stoppable, state.file_job) if job is not None and job.busy]
         if running:
             job = running[0]
             left = f"{duration(job.seconds_left)} left" if job.seconds_left is not None and not job.held else ""

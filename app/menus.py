@@ -42,7 +42,7 @@ class Menus(QObject):
         older.setToolTipsVisible(True)
         for name in INFER_AS:
             self._put(older, name)
-        for name in ("pause", "stop", "", "simulate"):
+        for name in ("pause", "stop", "stop_watching", "", "simulate"):
             self._put(run, name)
         help_menu = bar.addMenu("&Help")
         for name in ("guide", "shortcuts", "about"):
@@ -74,7 +74,7 @@ class Menus(QObject):
 
     def _fill_file(self, menu: QMenu) -> None:
         menu.setToolTipsVisible(True)
-        for name in ("open", "open_folder"):
+        for name in ("open", "open_folder", "watch"):
             self._put(menu, name)
         self.recent = menu.addMenu("Open &recent")
         for name in ("close_dataset", "", "save_bundle", "export_canvas", "", "quit"):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ptycho_engine.physics.simulate import SimulateConfig, simulate_scan
     from ptycho_engine.prediction import predict_amplitude, predict_intensity
     from ptycho_engine.training import train
+    from ptycho_engine.watching.watch import watch
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ _HOMES = {
     "save_bundle": "bundles.write",
     "simulate_scan": "physics.simulate",
     "train": "training",
+    "watch": "watching.watch",
     "write_dataset": "formats",
 }
 
@@ -70,6 +72,7 @@ __all__ = [
     "save_bundle",
     "simulate_scan",
     "train",
+    "watch",
     "write_dataset",
 ]
 

@@ -5,6 +5,7 @@ iterating and ``close()`` the generator. Each class says whether a newer event m
 seen yet (``LATEST``), or whether every one must arrive, in order (``EVERY``).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -21,6 +22,7 @@ from ptycho_engine.documents import (
     PatchStats,
     ReconstructionMetrics,
     Rectangle,
+    RunRecord,
 )
 
 
@@ -276,6 +278,54 @@ class FileWritten:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class RunFound:
+    """A run is followed from its beginning: what was told of an earlier one in the same folder no longer counts."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    run: RunRecord
+    written_by: Literal["Ptychoscope", "PtychoPINN"]
+    dataset: Path | None = None
+    """The scan that it trains on or infers, where it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunObserved:
+    """How a followed run stands; told at each look at its folder."""
+
+    delivery: ClassVar[Delivery] = Delivery.LATEST
+    run: RunRecord | None
+    """``None`` as long as nothing has been written."""
+    seconds_without_news: float
+    """Since something in the folder last changed."""
+    silent: bool = False
+    """Whether that is so long that the run may be dead."""
+    detached: bool = False
+    """Whether it runs in a process of its own that can be asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class FiguresLogged:
+    """Figures that another program logs under names of its own."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    step: int
+    epoch: int
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A followed run is at its end: the result of ``watch``."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    run: RunRecord
+    died: bool = False
+    """Whether its process has gone without saying how it ended."""
+    message: str = ""
+    """Why it failed, or what is known of how it died."""
+
+
 EngineEvent: TypeAlias = (
     JobStarted
     | MessageLogged
@@ -298,4 +348,8 @@ EngineEvent: TypeAlias = (
     | TrainingCompleted
     | InferenceCompleted
     | FileWritten
+    | RunFound
+    | RunObserved
+    | FiguresLogged
+    | RunEnded
 )

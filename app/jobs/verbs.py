@@ -5,17 +5,18 @@ The window starts without torch: nothing of the engine that computes is imported
 
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.jobs.run_opener import holds_figures, open_figures
+from app.jobs.detacher import DetachedTraining, start_detached
+from app.jobs.run_opener import holds_figures, open_figures, open_run, run_folder_of
 from app.jobs.unfinished import marked, offer_unfinished
 from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
 from app.state.canvas_readings import ReconstructionOpened
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from ptycho_engine.config import InferConfig, TrainConfig
-from ptycho_engine.documents import Bundle, Canvas, Dataset
+from ptycho_engine.documents import Bundle, Canvas, Dataset, RunRecord
 from ptycho_engine.events import (
     BundleLoaded,
     BundleSaved,
@@ -54,6 +55,9 @@ class EngineVerbs:
             from ptycho_engine.artefacts.reconstruction import read_reconstruction
 
             yield ReconstructionOpened(path, read_reconstruction(path))
+        elif path.is_dir() and holds_a_run(path):
+            # Of PtychoPINN: what is in it is told by following it, whether it has ended or not.
+            yield RunOpened(RunRecord(path, "train", "running"))
         elif holds_a_bundle(path):
             from ptycho_engine.bundles import read_bundle
 
@@ -62,6 +66,11 @@ class EngineVerbs:
             from ptycho_engine.formats import read_dataset
 
             yield DatasetOpened(read_dataset(path))
+
+    def open_named(self, folder: Path) -> Iterator[EngineEvent | RunOpened]:
+        """Open the scans that a run of this program names, if there is one in the folder."""
+        if run_folder_of(folder) is not None:
+            yield from open_run(folder)
 
     def examine(
         self, document: Dataset | Bundle, bundle: Bundle | None = None
@@ -105,6 +114,28 @@ class EngineVerbs:
             else:
                 history = history.with_preview(found)
         yield PreviewsRead(history)
+
+    def detach(self, training: DetachedTraining) -> Iterator[EngineEvent]:
+        """Start a training in a process of its own."""
+        return start_detached(training)
+
+    def watch(self, folder: Path, wait: Callable[[float], object]) -> Iterator[EngineEvent]:
+        """Follow a run that another process writes; ``wait`` is called between two looks."""
+        from ptycho_engine.watching.watch import watch
+
+        return watch(folder, wait=wait)
+
+    def interrupt(self, folder: Path) -> Iterator[EngineEvent]:
+        """Ask the process of a detached training to stop."""
+        from ptycho_engine.runs.detached import interrupt
+
+        yield MessageLogged("info", f"Asked process {interrupt(folder)} to stop; it leaves a checkpoint.")
+
+    def running_runs(self, parent: Path) -> Iterator[RunRecord]:
+        """Yield the runs in the folders of ``parent`` that some process still writes."""
+        from ptycho_engine.runs.detached import running_runs
+
+        return running_runs(parent)
 
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         """Infer the whole scan; nothing is written."""
@@ -187,6 +218,13 @@ def existing(path: Path) -> Path:
     if not path.exists():
         raise InputError("was open at the last start and is gone", "Put it back, or go on without it.", file=path)
     return path
+
+
+def holds_a_run(folder: Path) -> bool:
+    """Tell whether a folder holds a run that can be followed."""
+    from ptycho_engine.watching.watch import is_run_folder
+
+    return is_run_folder(folder)
 
 
 _BUNDLE_MEMBERS = {"manifest.dill", "params.dill", "model.pth", "model.keras", "data.pkl"}

@@ -7,9 +7,9 @@ from PySide6.QtCore import QEvent, QPoint, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QMenu, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
-from app.display.wording import whole
+from app.display.wording import number, whole
 from app.panels.panel import Panel
-from app.state.app_state import AppState
+from app.state.app_state import AppState, run_id
 from app.state.canvas_changes import canvas_name
 from app.state.session import Session
 from app.widgets.icons import icon
@@ -38,6 +38,11 @@ class Entry:
     tool_tip: str
     folder: Path | None
     resumable: bool = False
+    watching: bool = False
+    """Whether it is a run whose folder is followed."""
+    watchable: bool = False
+    stoppable: bool = False
+    """Whether it runs in a process of its own, which can be asked to stop."""
 
 
 def _folder_of(file: Path | None) -> Path | None:
@@ -59,15 +64,7 @@ def entries(state: AppState) -> list[Entry]:
         tip = "\n".join([str(bundle.path or "not saved"), words, *bundle.notes])
         folder = _folder_of(bundle.path)
         lines.append(Entry("Bundles", key, bundle.name, facts, "bundle", key == state.bundle_id, tip, folder))
-    for key, run in state.runs.items():
-        shown = run.state if run.state != "running" else "running"
-        tip = f"{run.path}\n{_state_words(run)}"
-        held = state.figures.get(key)
-        if held is not None and held.run is not None:
-            tip = f"{run.path}\n{held.run.written_by}: {run.verb}, {_state_words(run)}"
-        resumable = key in state.requests and run.state in ("stopped", "failed")
-        current = key == (state.figures_id or state.run_id)
-        lines.append(Entry("Runs", key, run.path.name, _facts(run), shown, current, tip, run.path, resumable))
+    lines += [_run_entry(state, key, run) for key, run in state.runs.items()]
     for key, figures in state.figures.items():
         if key not in state.runs:
             lines.append(_figures_entry(key, figures, current=key == state.figures_id))
@@ -91,6 +88,39 @@ def _figures_entry(key: str, figures: RunFigures, *, current: bool) -> Entry:
         facts = f"statistics: {phases}"
     tip = "\n".join([str(figures.path), facts, *figures.problems])
     return Entry("Runs", key, figures.name, facts, "figures", current, tip, figures.path)
+
+
+def _run_entry(state: AppState, key: str, run: RunRecord) -> Entry:
+    watched = state.watched.get(key)
+    facts, tip = _facts(run), f"{run.path}\n{_state_words(run)}"
+    held = state.figures.get(key)
+    if held is not None and held.run is not None:
+        tip = f"{run.path}\n{held.run.written_by}: {run.verb}, {_state_words(run)}"
+    own = state.job is not None and state.job.busy and key == run_id(state.job.run_folder)
+    watching = watched is not None and watched.watching
+    if watched is not None:
+        silence = watched.minutes_without_news
+        if watching:
+            facts = f"{facts} · watched" if silence is None else f"no news for {silence} min"
+        told = [watched.message, "" if silence is None else facts]
+        told += [f"{name} {number(value)}" for name, value in sorted(watched.figures.items())]
+        tip = "\n".join(
+            [tip, *([f"written by {watched.written_by}"] if watched.written_by else []), *filter(None, told)]
+        )
+    return Entry(
+        "Runs",
+        key,
+        run.path.name,
+        facts,
+        run.state,
+        key == (state.figures_id or state.run_id),
+        tip,
+        run.path,
+        resumable=key in state.requests and run.state in ("stopped", "failed"),
+        watching=watching,
+        watchable=not watching and not own,
+        stoppable=watched is not None and watched.detached and watched.job.state != "cancelling",
+    )
 
 
 def _facts(run: RunRecord) -> str:
@@ -119,6 +149,12 @@ class ExplorerPanel(Panel):
     """This document should be taken out of the window."""
     resume_asked = Signal(object)
     """``str``: the run whose training should go on."""
+    watch_asked = Signal(object)
+    """``Path``: the run in this folder should be followed."""
+    stop_watching_asked = Signal(object)
+    """``str``: this run should be followed no more."""
+    stop_run_asked = Signal(object)
+    """``str``: the process of this detached training should be asked to stop."""
     reveal_asked = Signal(object)
     """``Path`` to be shown in the file manager."""
 
@@ -145,6 +181,7 @@ class ExplorerPanel(Panel):
         layout.addWidget(self.tree)
         self.take_keys(self.tree)
         self.watch(session.documents_changed)
+        self.watch(session.job_changed)
 
     def refresh(self) -> None:
         """Bring the tree up to date without touching what stays as it is."""
@@ -180,6 +217,12 @@ class ExplorerPanel(Panel):
         show.setEnabled(not entry.current)
         if entry.resumable:
             menu.addAction("&Resume training", lambda: self.resume_asked.emit(key))
+        if entry.watching:
+            menu.addAction("Stop &watching", lambda: self.stop_watching_asked.emit(key))
+            stop = menu.addAction("Stop &detached training", lambda: self.stop_run_asked.emit(key))
+            stop.setEnabled(entry.stoppable)
+        elif entry.watchable:
+            menu.addAction("&Watch", lambda: self.watch_asked.emit(entry.folder))
         reveal = menu.addAction("Reveal in &folder", lambda: self.reveal_asked.emit(entry.folder))
         reveal.setEnabled(entry.folder is not None)
         menu.addSeparator()

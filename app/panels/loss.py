@@ -15,14 +15,17 @@ def headline(state: AppState) -> str:
     """Return the figures of the current or last training in one line."""
     losses = state.losses
     loss = losses.steps.last("loss")
-    job = state.job
+    job = state.training
+    watched = state.watched.get(state.shown_run or "")
     if loss is None:
         waiting = job is not None and job.verb == "train" and job.busy
         return "Waiting for the first step" if waiting else "No training yet"
-    parts = []
+    parts = [] if watched is None else [watched.job.title]
     training = job if job is not None and job.verb == "train" else None
     epoch = int(losses.steps.last("epoch") or 0) + 1
-    parts.append(f"epoch {epoch}/{training.n_epochs}" if training is not None else f"epoch {epoch}")
+    parts.append(
+        f"epoch {epoch}/{training.n_epochs}" if training is not None and training.n_epochs else f"epoch {epoch}"
+    )
     parts.append(f"loss {number(loss)}")
     validation = losses.epochs.last("validation")
     if validation is not None and validation == validation:
@@ -38,6 +41,8 @@ def headline(state: AppState) -> str:
         parts.append("paused" if training.state == "paused" else "pausing")
     elif training is not None and training.busy and training.seconds_left is not None:
         parts.append(f"{duration(training.seconds_left)} left")
+    if watched is not None and watched.minutes_without_news is not None:
+        parts.append(f"no news for {watched.minutes_without_news} min")
     return " · ".join(parts)
 
 
@@ -129,7 +134,7 @@ class LossPanel(Panel):
         """Tell the figures, and draw the curves: at most once in a while as long as they grow."""
         state = self.session.state
         self.figures.setText(headline(state))
-        growing = state.job is not None and state.job.busy and len(state.losses.steps) > 1
+        growing = state.training is not None and state.training.busy and len(state.losses.steps) > 1
         self._put_off = growing and self._rest.isActive()
         if self._put_off:
             return

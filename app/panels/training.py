@@ -125,6 +125,11 @@ class TrainingPanel(Panel):
         browse.clicked.connect(self._browse)
         self.from_bundle = QCheckBox("Start from the current bundle", self)
         self.from_bundle.setToolTip("Go on from the weights of the current bundle instead of a fresh network")
+        self.detached = QCheckBox("Keep running without this window", self)
+        self.detached.setToolTip(
+            "Train in a process of its own: it goes on when the window is closed, and the next one finds it again.\n"
+            "Its losses and patches are shown here as those of any run that is watched."
+        )
         # Made in the order in which they are seen: Tab follows it.
         self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)
         self.start_button = QPushButton(icon("train"), "Start training", self)
@@ -166,6 +171,7 @@ class TrainingPanel(Panel):
         fields.setContentsMargins(8, 6, 8, 6)
         fields.addLayout(scans)
         fields.addWidget(self.from_bundle)
+        fields.addWidget(self.detached)
         fields.addWidget(self.form, 1)
         scroll = QScrollArea(self)
         scroll.setWidget(inner)
@@ -227,6 +233,7 @@ class TrainingPanel(Panel):
             run_folder=Path(text).expanduser().absolute() if text else None,
             start_from_current=self.from_bundle.isChecked(),
             further_dataset_ids=self.further.chosen,
+            detached=self.detached.isChecked(),
         )
 
     def ask_to_train(self) -> None:
@@ -268,11 +275,16 @@ class TrainingPanel(Panel):
         except ConfigError as error:
             start = queue = str(error)
         resume = why_not_resume(state)
-        stopping = state.job is not None and state.job.state == "cancelling"
+        stoppable = state.stoppable
+        stopping = stoppable is not None and stoppable.state == "cancelling"
         _allow(self.start_button, start, "Train on the current scan (Ctrl+T)")
         _allow(self.queue_button, queue, "Train so when the running job and those before it have ended (Ctrl+Shift+A)")
         _allow(self.resume_button, resume, "Go on with the stopped training from its checkpoint")
-        _allow(self.stop_button, "" if state.busy and not stopping else "Nothing runs.", "Stop; the checkpoint stays")
+        _allow(
+            self.stop_button,
+            "" if stoppable is not None and not stopping else "Nothing runs.",
+            "Stop; the checkpoint stays",
+        )
         self.stop_button.setText("Stopping…" if stopping else "Stop")
         held = state.job is not None and state.job.held
         computes = state.busy and not stopping

@@ -1,6 +1,7 @@
 """What happens in the window itself, beside the events of the engine."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
@@ -12,7 +13,7 @@ from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
-from ptycho_engine.events import Delivery
+from ptycho_engine.events import Delivery, EngineEvent
 from ptycho_engine.runs.run_figures import RunFigures
 
 
@@ -46,6 +47,37 @@ class FiguresOpened:
 
     delivery: ClassVar[Delivery] = Delivery.EVERY
     figures: RunFigures
+
+
+@dataclass(frozen=True, slots=True)
+class WatchBegan:
+    """The run in a folder is followed from now on, and shown."""
+
+    folder: Path
+    request: TrainRequest | None = None
+    """The training, where this window started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTold:
+    """What the folder of a followed run told."""
+
+    run_id: str
+    event: EngineEvent
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRunStopping:
+    """The process of a followed run was asked to stop."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStopped:
+    """A run is not followed any more."""
+
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +181,10 @@ AppEvent: TypeAlias = (
     JobBegan
     | RunOpened
     | FiguresOpened
+    | WatchBegan
+    | WatchTold
+    | WatchStopped
+    | WatchedRunStopping
     | JobCancelling
     | JobPausing
     | JobHeld

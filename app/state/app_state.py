@@ -122,6 +122,40 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RunView:
+    """What panels show of one run, put aside while they show another."""
+
+    losses: Losses = field(default_factory=Losses)
+    preview: engine.PatchPreview | None = None
+    preview_dataset_id: str | None = None
+    training_preview: engine.PatchPreview | None = None
+    previews: PreviewHistory = field(default_factory=PreviewHistory)
+    stats: tuple[engine.StatsMeasured, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WatchedRun:
+    """A run that another process writes, as far as its files have told."""
+
+    job: JobState
+    """Its progress; ``state`` is how it ended once it has."""
+    view: RunView = field(default_factory=RunView)
+    """Its figures, as long as the panels show another run."""
+    written_by: str = ""
+    watching: bool = True
+    """Whether its folder is still looked at."""
+    detached: bool = False
+    """Whether its process can be asked to stop."""
+    minutes_without_news: int | None = None
+    """Where nobody can tell whether it still runs, and it has been silent for long."""
+    figures: Mapping[str, float] = field(default_factory=_nothing)
+    """The newest figures that another program logged under names of its own."""
+    message: str = ""
+    """How it ended, in words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CanvasRefinement:
     """What a canvas was before it was refined, and how its misfit fell."""
 
@@ -253,6 +287,12 @@ class AppState:
     """Findings that the person has put away: key of the document and id."""
     queue: RunQueueState = field(default_factory=RunQueueState)
     """The trainings that wait for their turn."""
+    watched: Mapping[str, WatchedRun] = field(default_factory=_nothing)
+    """Those of ``runs`` that other processes write."""
+    shown_run: str | None = None
+    """The one of ``watched`` whose losses, preview, statistics and diagnoses are shown; ``None``: the own job."""
+    own_view: RunView = field(default_factory=RunView)
+    """Those of the own job, while ``shown_run`` is another."""
     log: tuple[LogEntry, ...] = ()
     notices: tuple[Notice, ...] = ()
     selected_frame: int | None = None
@@ -305,6 +345,20 @@ class AppState:
     def run(self) -> RunRecord | None:
         """The current run."""
         return self.runs.get(self.run_id) if self.run_id else None
+
+    @property
+    def training(self) -> JobState | None:
+        """The job whose figures are shown: the own one, or that of a watched run."""
+        watched = self.watched.get(self.shown_run or "")
+        return self.job if watched is None else watched.job
+
+    @property
+    def stoppable(self) -> JobState | None:
+        """The computing job, or else the detached training that is shown, as long as it runs."""
+        watched = self.watched.get(self.shown_run or "")
+        if self.busy or watched is None or not (watched.watching and watched.detached):
+            return self.job if self.busy else None
+        return watched.job
 
     @property
     def busy(self) -> bool:

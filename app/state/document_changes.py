@@ -9,6 +9,7 @@ from app.state.canvas_changes import chosen_canvas, without_canvas, without_comp
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import forgotten
 from app.state.figure_changes import unstudied, without_figures
+from app.state.watched_runs import forgotten_watch, shown
 
 
 def chosen(state: AppState, key: str) -> AppState:
@@ -22,7 +23,7 @@ def chosen(state: AppState, key: str) -> AppState:
     if key in state.figures:
         state = replace(state, figures_id=key)
     if key in state.runs:
-        return replace(state, run_id=key)
+        return replace(shown(state, key if key in state.watched else None), run_id=key)
     if key in state.canvases:
         return chosen_canvas(state, key)
     return state
@@ -56,6 +57,7 @@ def closed(state: AppState, key: str) -> AppState:
             state, bundles=bundles, bundle_id=_newest(bundles) if key == state.bundle_id else state.bundle_id
         )
     if key in state.runs:
+        state = forgotten_watch(state, key)
         runs = without_entry(state.runs, key)
         state = replace(state, runs=runs, requests=without_entry(state.requests, key))
         return replace(state, run_id=_newest(runs)) if key == state.run_id else state

@@ -23,7 +23,7 @@ def held_job(job: JobState, event: JobPausing | JobHeld) -> JobState:
 def with_preview(state: AppState, event: PatchPreview) -> AppState:
     """Show a preview, and keep it among the earlier ones of its job."""
     job = state.job
-    source = job.id if job is not None else ""
+    source = state.shown_run or (job.id if job is not None else "")
     before = state.previews if state.previews.source == source else PreviewHistory(source)
     dataset_id = job.dataset_id if job is not None else None
     return replace(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from app.state.app_events import (
@@ -22,6 +23,10 @@ from app.state.app_events import (
     NoticeClosed,
     NoticeRaised,
     RunOpened,
+    WatchBegan,
+    WatchedRunStopping,
+    WatchStopped,
+    WatchTold,
 )
 from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
 from app.state.bundle_readings import BundlesCompared, BundleStudied
@@ -52,6 +57,7 @@ from app.state.loss_changes import with_loss
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
+from app.state.watched_runs import OF_A_VIEW, of_own_job, reduce_watch, taken_over
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
 
@@ -76,6 +82,12 @@ def reduce(
     time_s
         When, for the log; seconds since 1970.
     """
+    if state.shown_run is not None and lane == "compute" and isinstance(event, OF_A_VIEW):
+        return of_own_job(state, event, partial(_apply, lane=lane, time_s=time_s))
+    return _apply(state, event, lane=lane, time_s=time_s)
+
+
+def _apply(state: AppState, event: engine.EngineEvent | AppEvent, *, lane: Lane, time_s: float) -> AppState:
     match event:
         case engine.JobStarted() | engine.Progressed() | engine.StepDone() | engine.CheckpointSaved():
             return _with_job(state, lane, _advanced(_job_of(state, lane), event), event)
@@ -98,6 +110,9 @@ def reduce(
             return with_canvas(state, event)
         case engine.DiagnosisFound():
             return _diagnosed(state, event.diagnosis, time_s)
+        case engine.RunFound() | engine.RunObserved() | engine.FiguresLogged() | engine.RunEnded():
+            # Only of runs that are followed: WatchTold says of which.
+            return state
         case _:
             return _reduce_app(state, event, time_s)
 
@@ -110,6 +125,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _open_run(state, event)
         case FiguresOpened():
             return opened_figures(state, event)
+        case WatchBegan() | WatchTold() | WatchStopped() | WatchedRunStopping():
+            return reduce_watch(state, event, partial(_apply, lane="compute", time_s=time_s), _logged, time_s)
         case JobCancelling():
             return _change_job(state, event.job_id, lambda job: replace(job, state="cancelling"))
         case JobPausing() | JobHeld():
@@ -181,6 +198,7 @@ def _begin(state: AppState, event: JobBegan) -> AppState:
     job = event.job
     if event.lane == "files":
         return replace(state, file_job=job)
+    state = taken_over(state, run_id(job.run_folder))
     dismissed = frozenset(one for one in state.dismissed if one[0] != "job")
     state = begun_figures(replace(state, job=job, diagnoses=(), dismissed=dismissed), job)
     key = run_id(job.run_folder)

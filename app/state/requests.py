@@ -23,6 +23,8 @@ class TrainRequest:
     """More scans to train on at once, each with its own probe and scales."""
     start_bundle_id: str | None = None
     """The bundle that was the current one when this was asked for; ``None``: that of the moment when it begins."""
+    detached: bool = False
+    """Train in a process of its own, which outlives the window."""
 
 
 @dataclass(frozen=True, slots=True)

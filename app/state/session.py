@@ -27,7 +27,7 @@ SLICES: dict[str, tuple[str, ...]] = {
         "figures_id",
         "closed",
     ),
-    "job_changed": ("job", "file_job"),
+    "job_changed": ("job", "file_job", "watched", "shown_run"),
     "preview_changed": ("preview", "training_preview", "previews", "stored_previews"),
     "canvas_changed": (
         "canvas",

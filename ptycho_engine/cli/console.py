@@ -26,6 +26,8 @@ from ptycho_engine.events import (
     MisfitMeasured,
     Progressed,
     RefinementBegan,
+    RunFound,
+    RunObserved,
     StatsMeasured,
     StepDone,
     TrainingCompleted,
@@ -241,6 +243,10 @@ def _text(event: EngineEvent) -> str:
         text = f"[{event.diagnosis.id}] {event.diagnosis.message} {event.diagnosis.hint}".rstrip()
     elif isinstance(event, ValidationMeasured):
         text = fit_text(event.figures)
+    elif isinstance(event, RunFound):
+        text = f"{event.run.path}: a run of {event.written_by} ({event.run.verb})"
+    elif isinstance(event, RunObserved):
+        text = f"no news for {event.seconds_without_news:.0f} s" if event.silent else ""
     elif isinstance(event, (MetricsMeasured, FileWritten, TrainingCompleted, InferenceCompleted)):
         # Told as results, which are printed even when quiet.
         text = ""

@@ -49,7 +49,7 @@ def owner_of(folder: Path) -> dict[str, Any] | None:
         owner = json.loads(lock.read_bytes()) if lock.is_file() else None
     except (OSError, ValueError):
         return None
-    return owner if isinstance(owner, dict) and _is_alive(owner) else None
+    return owner if isinstance(owner, dict) and is_alive(owner) else None
 
 
 def this_process() -> dict[str, Any]:
@@ -91,15 +91,19 @@ def _busy(folder: Path) -> OutputError:
     )
 
 
-def _is_alive(owner: dict[str, Any]) -> bool:
+def is_alive(owner: dict[str, Any]) -> bool:
+    """Tell whether a process, as :func:`this_process` describes it, still runs; one on another host is believed."""
     if owner.get("host") != socket.gethostname():
         # Nobody here can tell; better to ask a person than to have two writers.
         return True
     import psutil
 
     try:
-        started = psutil.Process(int(owner["pid"])).create_time()
-        return abs(started - float(owner["started"])) < 1.0
+        process = psutil.Process(int(owner["pid"]))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            # It has ended, and only its parent has not asked yet how.
+            return False
+        return abs(process.create_time() - float(owner["started"])) < 1.0
     except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
         return False
     except psutil.AccessDenied:

@@ -128,7 +128,7 @@ def find_run(folder: Path) -> RunContents | None:
     names = list_files(folder)
     if RUN_FILE in names:
         return _own_run(folder, names)
-    return _upstream_run(folder, names) if _is_upstream_run(names) else None
+    return _upstream_run(folder, names) if is_upstream_run(names) else None
 
 
 def _own_run(folder: Path, names: tuple[str, ...]) -> RunContents:
@@ -156,7 +156,8 @@ def _own_run(folder: Path, names: tuple[str, ...]) -> RunContents:
     )
 
 
-def _is_upstream_run(names: tuple[str, ...]) -> bool:
+def is_upstream_run(names: tuple[str, ...]) -> bool:
+    """Tell whether these names in a folder are those of a run of PtychoPINN."""
     pictures = {"reconstructed_amplitude.png", "reconstructed_phase.png"}
     return (
         BUNDLE_FILE in names

@@ -17,15 +17,18 @@ _MAX_BYTES = 256 * 2**20
 
 
 def write_preview(preview: PatchPreview, path: Path) -> None:
-    """Write the patches of a preview with what places and scales them."""
+    """Write the patches of a preview, the patterns they come from, and what places and scales them."""
     arrays: dict[str, Any] = {
         "patches": preview.patches,
+        "measured": preview.measured,
         "frame_indices": preview.frame_indices,
         "scan_positions": preview.scan_positions,
         "step": preview.step,
         "network_per_physical": preview.network_per_physical,
         "intensity_scale": preview.intensity_scale,
     }
+    if preview.predicted is not None:
+        arrays["predicted"] = preview.predicted
     atomic_write(path, lambda file: np.savez(file, **arrays))
 
 

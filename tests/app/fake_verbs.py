@@ -1,18 +1,19 @@
 """Verbs that tell prepared events, and wait where a test wants them to."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.jobs.detacher import DetachedTraining
 from app.jobs.verbs import CanvasExport, EngineVerbs
 from app.state.app_events import NoticeRaised, RunOpened
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.config import InferConfig, TrainConfig
-from ptycho_engine.documents import Bundle, Canvas, Dataset, Diagnosis, LossHistory
-from ptycho_engine.errors import BundleError
+from ptycho_engine.documents import Bundle, Canvas, Dataset, Diagnosis, LossHistory, RunRecord
+from ptycho_engine.errors import BundleError, InputError
 from ptycho_engine.events import DiagnosisFound, EngineEvent, MessageLogged, Progressed
 from tests.app.samples import (
     canvas_updated,
@@ -41,6 +42,8 @@ class FakeVerbs(EngineVerbs):
         self.go_on = threading.Event()
         self.calls: list[tuple[str, Any]] = []
         self.saved_at_stop = False
+        self.watched_run_ends = threading.Event()
+        self.running: list[RunRecord] = []
         self.examined: list[str] = []
         self.unfinished: list[RunOpened | NoticeRaised] = []
         self.stored_steps: tuple[int, ...] = ()
@@ -111,6 +114,39 @@ class FakeVerbs(EngineVerbs):
         for step in self.stored_steps:
             history = history.with_preview(preview(step))
         yield PreviewsRead(history)
+
+    def open_named(self, folder: Path) -> Iterator[EngineEvent | RunOpened]:
+        self.calls.append(("open_named", folder))
+        yield from ()
+
+    def watch(self, folder: Path, wait: Callable[[float], object]) -> Iterator[EngineEvent]:
+        """Tell a run of four steps that goes on until ``watched_run_ends``."""
+        self.calls.append(("watch", folder))
+        run = RunRecord(folder, "train", "running", 0, 3)
+        if "bad" in folder.name:
+            raise InputError("there is no such file", "Check the path.", file=folder)
+        yield events.RunFound(run, "PtychoPINN")
+        yield events.JobStarted("train", "CPU · 1 thread", 4, "steps", folder)
+        for step in range(4):
+            yield loss_measured(step)
+        yield step_done(4, 4)
+        while not self.watched_run_ends.is_set():
+            yield events.RunObserved(run, 1.0, detached=True)
+            if wait(0.01):
+                return
+        yield events.BundleLoaded(make_bundle("wts", str(folder)))
+        yield events.RunEnded(RunRecord(folder, "train", "completed", 2, 3))
+
+    def detach(self, training: DetachedTraining) -> Iterator[EngineEvent]:
+        self.calls.append(("detach", training))
+        yield events.MessageLogged("info", "it trains")
+
+    def interrupt(self, folder: Path) -> Iterator[EngineEvent]:
+        self.calls.append(("interrupt", folder))
+        yield events.MessageLogged("info", "asked")
+
+    def running_runs(self, parent: Path) -> Iterator[RunRecord]:
+        yield from self.running
 
     def infer(self, dataset: Dataset, bundle: Bundle, config: InferConfig) -> Iterator[EngineEvent]:
         self.calls.append(("infer", (dataset, bundle, config)))

@@ -35,6 +35,7 @@ def test_help_shows_units_bounds_defaults_and_an_example(verb: str, capsys: pyte
             "--no-deterministic",
         ],
         "infer": ["--n-groups", "default all", "default auto", "{central,probe,uniform}", "--debug-dump"],
+        "watch": ["--give-up-after", "(default 120)"],
         "study": ["[default 25]", "{32,bf16}", "[default all]"],
     }
     for words in (*expected[verb], "--json", "--quiet", "--log-file", "--debug"):

@@ -18,6 +18,7 @@ from ptycho_engine.documents import (
     PatchStats,
     ReconstructionMetrics,
     Rectangle,
+    RunRecord,
 )
 from ptycho_engine.errors import DatasetError, EngineError
 from ptycho_engine.events import Delivery, EngineEvent
@@ -55,6 +56,10 @@ EVENTS: list[EngineEvent] = [
     events.TrainingCompleted(_bundle(), HISTORY, None),
     events.InferenceCompleted(CANVAS, METRICS, None, 1.0, 2.0),
     events.FileWritten(Path("scan.npz")),
+    events.RunFound(RunRecord(Path("run"), "train", "running"), "PtychoPINN", Path("scan.npz")),
+    events.RunObserved(RunRecord(Path("run"), "train", "running"), 3.0),
+    events.FiguresLogged(0, 0, {"mae_pred_l2_alpha_step": 0.5}),
+    events.RunEnded(RunRecord(Path("run"), "train", "stopped"), died=True, message="gone"),
 ]
 NAMES = [type(event).__name__ for event in EVENTS]
 

@@ -65,6 +65,8 @@ def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[Bench]:
     made = Bench(qtbot, tmp_path)
     yield made
     made.settle()
+    made.controller.watching.watches.stop_all()
+    made.controller.watching.watches.wait(20_000)
 
 
 def test_without_statistics_it_says_how_to_get_some(bench: Bench) -> None:
