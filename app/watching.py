@@ -46,7 +46,8 @@ class Watching(QObject):
     def watch(self, given: str | Path) -> None:
         """Follow the run in a folder, and open the scans that it names."""
         folder = Path(given).expanduser().absolute()
-        folder = folder.parent if folder.is_file() else folder
+        # By name: to ask the disk would keep the window waiting.
+        folder = folder.parent if folder.name == "run.json" else folder
         job = JobState(self._runner.new_id("open"), "open", f"Opening {folder.name}")
         # Whatever of it cannot be opened, the run itself can be followed.
         task = Task(
