@@ -36,7 +36,7 @@ from app.state.canvas_changes import pixel_size_of
 from app.state.examinations import DocumentExamined
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
-from app.watching import Watching
+from app.watching import RUNNING_NOTICE, Watching
 from ptycho_engine.config import InferConfig
 from ptycho_engine.documents import Bundle, Dataset
 
@@ -97,6 +97,8 @@ class Controller(QObject):
         if key.startswith(RESUME_KEY):
             self._session.apply(NoticeClosed(key))
             self.resume(key.removeprefix(RESUME_KEY))
+        elif key == RUNNING_NOTICE:
+            self.watching.watch_running()
 
     def choose_document(self, key: str) -> None:
         """Make a document the current one of its kind."""

@@ -1,8 +1,7 @@
 """The guide, read inside the program: opened at what has the keyboard."""
 
 import re
-import sys
-from pathlib import Path
+from collections.abc import Mapping
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import (
@@ -25,25 +24,26 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-GUIDE = "guide.md"
+from app.jobs.guide_reader import GUIDE
+
 MARGIN_PX = 12
 """Between the top of the page and the line that was asked for."""
 
 
-def docs_folder() -> Path | None:
-    """Return where the guide lies: beside the program, or where its installation has put it."""
-    places = (Path(__file__).resolve().parents[1] / "docs", Path(sys.prefix) / "share" / "ptychoscope" / "docs")
-    return next((place for place in places if (place / GUIDE).is_file()), None)
-
-
 class HelpWindow(QDialog):
-    """Shows the pages of ``docs/`` and follows the links between them; works without a network."""
+    """Shows the pages of the guide and follows the links between them; works without a network.
 
-    def __init__(self, folder: Path | None, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    pages
+        Their texts in Markdown by their names; none where the guide is not installed.
+    """
+
+    def __init__(self, pages: Mapping[str, str], parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setWindowTitle("Guide – Ptychoscope")
         self.resize(820, 640)
-        self._folder = folder
+        self._pages = pages
         self._page = ""
         self._before: list[tuple[str, int]] = []
         self.back = QPushButton("&Back", self)
@@ -112,15 +112,11 @@ class HelpWindow(QDialog):
 
     def _load(self, page: str) -> None:
         self._page = page
-        if self._folder is None:
+        if page not in self._pages:
             self.text.setPlainText("The guide is not installed beside the program: its folder docs/ is missing.")
             return
-        try:
-            words = (self._folder / page).read_text(encoding="utf-8")
-        except OSError as error:
-            words = f"This page cannot be read: {error}"
-        self.text.document().setBaseUrl(QUrl.fromLocalFile(f"{self._folder}/"))
-        self.text.setMarkdown(words)
+        self.text.document().setBaseUrl(QUrl("guide:/"))
+        self.text.setMarkdown(self._pages[page])
         self._draw_tables()
         self.back.setEnabled(bool(self._before))
 
@@ -137,8 +133,8 @@ class HelpWindow(QDialog):
         if link.scheme() in ("http", "https"):
             QDesktopServices.openUrl(link)
             return
-        name = Path(link.path()).name
-        if self._folder is not None and name.endswith(".md") and (self._folder / name).is_file():
+        name = link.fileName()
+        if name in self._pages:
             self._leave_for(name)
         if link.fragment():
             self._scroll_to(link.fragment())

@@ -19,8 +19,6 @@ class WatchActions(QObject):
     """``str``: the folder whose run should be followed."""
     stop_watching_asked = Signal(object)
     """``None``: the run that is shown should be followed no more."""
-    notice_action_asked = Signal(str)
-    """The button of this notice was pressed."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -28,7 +26,6 @@ class WatchActions(QObject):
         actions = window.actions_by_id
         actions["watch"].triggered.connect(self._ask_for_folder)
         actions["stop_watching"].triggered.connect(lambda: self.stop_watching_asked.emit(None))
-        window.notice_bar.acted.connect(self.notice_action_asked)
 
     def _ask_for_folder(self) -> None:
         settings = self._window.settings.settings

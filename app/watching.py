@@ -152,9 +152,8 @@ class Watching(QObject):
             )
             self._session.apply(NoticeRaised(Notice(RUNNING_NOTICE, "info", words, action="Watch")))
 
-    def answer(self, notice_key: str) -> None:
-        """Do what the button of a notice says."""
-        if notice_key == RUNNING_NOTICE:
-            self._session.apply(NoticeClosed(RUNNING_NOTICE))
-            for folder in self._still_running:
-                self.watch(folder)
+    def watch_running(self) -> None:
+        """Follow the runs that were found going on."""
+        self._session.apply(NoticeClosed(RUNNING_NOTICE))
+        for folder in self._still_running:
+            self.watch(folder)

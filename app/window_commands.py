@@ -1,14 +1,20 @@
 """What the window itself can do beside its panels: the command palette, the guide, undoing."""
 
+from functools import partial
+
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
 from app.actions import ACTIONS
 from app.controller import Controller
-from app.help_window import HelpWindow, docs_folder
+from app.help_window import HelpWindow
+from app.jobs.guide_reader import read_pages
+from app.jobs.job_runner import Task
+from app.jobs.job_thread import JobEnd
 from app.main_window import MainWindow
 from app.palette import Command, Palette
 from app.panels.panel import Panel
+from app.state.app_state import JobState
 from app.state.session import Session
 
 
@@ -29,7 +35,10 @@ class WindowCommands(QObject):
         super().__init__(window)
         self._window = window
         self._session = session
-        self._guide: HelpWindow | None = None
+        self._runner = controller.runner
+        self._pages: dict[str, str] = {}
+        self.guide: HelpWindow | None = None
+        """Made when it is asked for the first time."""
         actions = window.actions_by_id
         actions["palette"].triggered.connect(self.show_palette)
         actions["guide"].triggered.connect(self.show_guide)
@@ -63,12 +72,20 @@ class WindowCommands(QObject):
             commands.append(Command(f"Open recent: {_plain(action.text())}", "Open this file again", action))
         return commands
 
-    def show_guide(self) -> HelpWindow:
-        """Open the guide at the panel that has the keyboard, else at the one in front."""
-        if self._guide is None:
-            self._guide = HelpWindow(docs_folder(), self._window)
-        self._guide.show_topic(self._topic())
-        return self._guide
+    def show_guide(self) -> None:
+        """Open the guide at the panel that has the keyboard, else at the one in front; its pages are read first."""
+        topic = self._topic()
+        if self.guide is not None:
+            self.guide.show_topic(topic)
+            return
+        job = JobState(self._runner.new_id("guide"), "guide", "Reading the guide")
+        verb = partial(read_pages, self._pages)
+        self._runner.start(Task(job, verb, "guide", when_ended=partial(self._open_guide, topic)))
+
+    def _open_guide(self, topic: str, _: JobEnd) -> None:
+        if self.guide is None:
+            self.guide = HelpWindow(self._pages, self._window)
+        self.guide.show_topic(topic)
 
     def _topic(self) -> str:
         widget = QApplication.focusWidget()

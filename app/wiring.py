@@ -48,7 +48,6 @@ def intents_of(controller: Controller, queue: RunQueue) -> dict[str, Callable[..
         "watch_asked": controller.watching.watch,
         "stop_watching_asked": controller.watching.stop,
         "stop_run_asked": controller.watching.stop_run,
-        "notice_action_asked": controller.watching.answer,
         "save_bundle_asked": controller.save_bundle,
         "export_canvas_asked": controller.export_canvas,
         "simulate_asked": controller.simulate,

@@ -29,6 +29,7 @@ Slot = Literal[
     "compare",
     "compare_canvases",
     "phase",
+    "guide",
 ]
 """In each place runs at most one job; all but the first two only read what is looked at, and are no jobs to the person.
 """
@@ -43,6 +44,7 @@ READINGS: tuple[Slot, ...] = (
     "compare",
     "compare_canvases",
     "phase",
+    "guide",
 )
 IN_LINE: tuple[Slot, ...] = ("files", "examine", "study")
 """Where every task waits for its turn."""

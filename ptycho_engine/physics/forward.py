@@ -179,11 +179,10 @@ def merge_group(patches: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
     tuple of torch.Tensor
         (B, M, M) complex64 merged region, and (B, M, M) float32 sum of the weights.
     """
-    groups, channels, n, _ = patches.shape
+    n = patches.shape[-1]
     weights = _moved_centres(rows, columns, n)
-    total = weights.reshape(groups, channels, *weights.shape[1:]).sum(dim=1)
-    placed = place(patches.reshape(-1, n, n), rows, columns) * weights
-    merged = placed.reshape(groups, channels, *weights.shape[1:]).sum(dim=1)
+    total = _summed(weights, patches)
+    merged = _summed(place(patches.reshape(-1, n, n), rows, columns) * weights, patches)
     return merged * ((total > _MERGE_THRESHOLD) / (total + _MERGE_FLOOR)), total
 
 
@@ -206,12 +205,15 @@ def merge_unweighted(
     tuple of torch.Tensor
         (B, M, M) complex64 merged region, and (B, M, M) float32 ``W``.
     """
-    groups, channels, n, _ = patches.shape
-    weights = _moved_centres(rows, columns, n)
-    total = weights.reshape(groups, channels, *weights.shape[1:]).sum(dim=1)
-    placed = place(patches.reshape(-1, n, n), rows, columns)
-    merged = placed.reshape(groups, channels, *weights.shape[1:]).sum(dim=1)
+    n = patches.shape[-1]
+    total = _summed(_moved_centres(rows, columns, n), patches)
+    merged = _summed(place(patches.reshape(-1, n, n), rows, columns), patches)
     return merged * ((total > _MERGE_THRESHOLD) / total.clamp(min=1.0)), total
+
+
+def _summed(moved: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+    """Return (B, M, M) the sums over the members of each group of (B*C, M, M) what they became where they lie."""
+    return moved.reshape(*patches.shape[:2], *moved.shape[1:]).sum(dim=1)
 
 
 def _moved_centres(rows: torch.Tensor, columns: torch.Tensor, n: int) -> torch.Tensor:
@@ -244,13 +246,11 @@ def merge_by_probe(
     tuple of torch.Tensor
         (B, M, M) complex64 merged region, and (B, M, M) float32 sum of the weights.
     """
-    groups, channels, n, _ = patches.shape
-    side = rows.shape[1]
+    n = patches.shape[-1]
     intensity = torch.view_as_real(probe).square().sum(dim=-1).sum(dim=0)
     weights = torch.bmm(torch.matmul(rows, intensity), columns.transpose(1, 2))
-    placed = place(patches.reshape(-1, n, n), rows, columns) * weights
-    total = weights.reshape(groups, channels, side, side).sum(dim=1)
-    merged = placed.reshape(groups, channels, side, side).sum(dim=1)
+    total = _summed(weights, patches)
+    merged = _summed(place(patches.reshape(-1, n, n), rows, columns) * weights, patches)
     lit = total > _MERGE_THRESHOLD * total.amax(dim=(1, 2), keepdim=True)
     return merged * (lit / total.clamp(min=_LEAST_WEIGHT)), total
 

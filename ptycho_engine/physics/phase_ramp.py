@@ -32,7 +32,7 @@ class PhaseRamp:
     model
         The network's configuration: how its patches diffract.
     n_patches
-        How many patches will come in all.
+        How many patches will come in all; of many, every second, third … group is kept.
     """
 
     def __init__(self, probe: torch.Tensor, model: ModelConfig, n_patches: int) -> None:
@@ -58,14 +58,14 @@ class PhaseRamp:
         measured
             (B, C, N, N) float32 normalised amplitude.
         """
-        n_here = patches.shape[0] * patches.shape[1]
-        first = -self._n_seen % self._every
-        self._n_seen += n_here
-        if first >= n_here:
+        chosen = slice(-self._n_seen % self._every, None, self._every)
+        self._n_seen += len(patches)
+        if chosen.start >= len(patches):
             return
-        seen = seen_patches(patches, local_offsets, self._probe, self._model).flatten(0, 1)[first :: self._every]
+        # Whole groups, because only these can be merged, and merging is what takes time.
+        seen = seen_patches(patches[chosen], local_offsets[chosen], self._probe, self._model)
         # Cloned, because a slice would keep all of the batch alive.
-        self._sample.append((seen.clone(), measured.flatten(0, 1)[first :: self._every].clone()))
+        self._sample.append((seen.flatten(0, 1).clone(), measured[chosen].flatten(0, 1).clone()))
 
     def rescale(self, s1: float, s2: float) -> None:
         """Multiply the real part of what was drawn by s1 and the imaginary part by s2."""

@@ -38,12 +38,12 @@ def list_previews(folder: Path) -> list[Path]:
 
 
 def read_preview(path: Path) -> PatchPreview:
-    """Read a preview; the patterns it came from are not kept beside it.
+    """Read a preview.
 
     Returns
     -------
     PatchPreview
-        With ``measured`` of shape (0, N, N) and without ``predicted``.
+        With ``measured`` of shape (0, N, N), and without ``predicted``, where an older version did not keep them.
 
     Raises
     ------
@@ -57,16 +57,21 @@ def read_preview(path: Path) -> PatchPreview:
         step, physical, photon = (
             float(_array(archive, name, 0)) for name in ("step", "network_per_physical", "intensity_scale")
         )
+        measured, predicted = (
+            _array(archive, name, 3) if archive.array(name) is not None else None for name in ("measured", "predicted")
+        )
     except (DatasetError, OSError, ValueError) as error:
         raise InputError(f"is not a preview that can be read ({error})", "It can be deleted.", file=path) from error
     if not len(patches) == len(frames) == len(positions) or positions.shape[1] != 2:
         raise InputError("holds patches and positions of different number", "It can be deleted.", file=path)
+    if any(one is not None and one.shape != patches.shape for one in (measured, predicted)):
+        raise InputError("holds patches and patterns of different shape", "It can be deleted.", file=path)
     return PatchPreview(
         phase="train",
         step=int(step),
         patches=frozen_array(patches, np.complex64),
-        measured=frozen_array(np.zeros((0, *patches.shape[1:])), np.float32),
-        predicted=None,
+        measured=frozen_array(np.zeros((0, *patches.shape[1:])) if measured is None else measured, np.float32),
+        predicted=None if predicted is None else frozen_array(predicted, np.float32),
         frame_indices=frozen_array(frames, np.int64),
         scan_positions=frozen_array(positions, np.float64),
         network_per_physical=physical,

@@ -2,14 +2,10 @@
 
 import json
 import socket
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ptycho_engine.arrays import frozen_array
 from ptycho_engine.bundles import read_bundle
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.errors import EngineError, InputError
@@ -25,11 +21,11 @@ from ptycho_engine.ordinary_file import read_small
 from ptycho_engine.runs.detached import CONSOLE_FILE, detached_process, noted_process
 from ptycho_engine.runs.folder_lock import owner_of
 from ptycho_engine.runs.run_folder import RUN_FILE, read_run
+from ptycho_engine.runs.stored_previews import PREVIEW_FOLDER, read_preview
 from ptycho_engine.watching.event_reading import event_of, values_of_line
 from ptycho_engine.watching.growing_lines import GrowingLines
 
 _MAX_BYTES = 16 * 2**20
-_MAX_PREVIEW_BYTES = 256 * 2**20
 NEWS_FILES = ("events.jsonl", RUN_FILE, "metrics.csv", CONSOLE_FILE)
 
 
@@ -124,8 +120,11 @@ class OwnRun:
 
     def _preview(self, values: dict[str, Any]) -> PatchPreview | None:
         name = values.get("file")
-        path = self.folder / "previews" / str(name).rsplit("/", 1)[-1]
-        return read_preview(path) if isinstance(name, str) else None
+        path = self.folder / PREVIEW_FOLDER / str(name).rsplit("/", 1)[-1]
+        try:
+            return read_preview(path) if isinstance(name, str) and path.is_file() else None
+        except InputError:
+            return None  # They are thinned while the run goes on.
 
     def _end(self) -> Iterator[EngineEvent]:
         described = self._description()
@@ -146,33 +145,6 @@ class OwnRun:
         died = described.get("state") == "running"
         message = "its process has gone without saying how the run ended" if died else str(described.get("message", ""))
         yield RunEnded(run, died, message)
-
-
-def read_preview(path: Path) -> PatchPreview | None:
-    """Return a preview that a run has kept, ``None`` if it is gone: they are thinned while the run goes on.
-
-    What an older version did not keep, the patterns, is NaN.
-    """
-    try:
-        if not path.is_file() or path.stat().st_size > _MAX_PREVIEW_BYTES:
-            return None
-        with np.load(path, allow_pickle=False) as arrays:
-            patches = arrays["patches"]
-            missing = np.full(patches.shape, np.nan, np.float32)
-            predicted = frozen_array(arrays["predicted"], np.float32) if "predicted" in arrays else None
-            return PatchPreview(
-                "train",
-                int(arrays["step"]),
-                frozen_array(patches, np.complex64),
-                frozen_array(arrays.get("measured", missing), np.float32),
-                predicted,
-                frozen_array(arrays["frame_indices"], np.int64),
-                frozen_array(arrays["scan_positions"], np.float64),
-                float(arrays["network_per_physical"]),
-                float(arrays["intensity_scale"]),
-            )
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
-        return None
 
 
 def newest_time(paths: Iterable[Path]) -> float | None:

@@ -9,7 +9,8 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.display.fuzzy import fuzzy_score
-from app.help_window import HelpWindow, docs_folder
+from app.help_window import HelpWindow
+from app.jobs.guide_reader import read_pages
 from app.panels.registry import PANELS
 from app.settings import SettingsStore
 from app.state.app_events import DocumentClosed
@@ -150,16 +151,26 @@ def test_f1_opens_the_guide_at_the_panel_with_the_keyboard(shown: Shown) -> None
     shown.open(SCAN)
     shown.window.activateWindow()
     shown.window.show_panel("loss")
-    guide = shown.application.commands.show_guide()
+    commands = shown.application.commands
+    commands.show_guide()
+    shown.qtbot.waitUntil(lambda: commands.guide is not None, timeout=20_000)
+    guide = commands.guide
+    assert guide is not None
     assert guide.page == "guide.md"
     assert guide.topic_at_top() == "Loss"
     guide.close()
     shown.settle()
 
 
+def pages() -> dict[str, str]:
+    read: dict[str, str] = {}
+    assert list(read_pages(read)) == []
+    return read
+
+
 @pytest.mark.parametrize("title", [spec.title for spec in PANELS])
 def test_the_guide_tells_of_every_panel(qtbot: QtBot, title: str) -> None:
-    guide = HelpWindow(docs_folder())
+    guide = HelpWindow(pages())
     qtbot.addWidget(guide)
     guide.show_topic(title)
     assert guide.topic_at_top() == title
@@ -168,7 +179,7 @@ def test_the_guide_tells_of_every_panel(qtbot: QtBot, title: str) -> None:
 
 
 def test_links_between_the_pages_are_followed_and_gone_back(qtbot: QtBot) -> None:
-    guide = HelpWindow(ROOT / "docs")
+    guide = HelpWindow(pages())
     qtbot.addWidget(guide)
     guide._follow(guide.text.document().baseUrl().resolved("bundles.md#what-a-bundle-may-not-say"))
     assert guide.page == "bundles.md"
@@ -179,6 +190,6 @@ def test_links_between_the_pages_are_followed_and_gone_back(qtbot: QtBot) -> Non
 
 
 def test_a_missing_guide_is_told(qtbot: QtBot) -> None:
-    guide = HelpWindow(None)
+    guide = HelpWindow({})
     qtbot.addWidget(guide)
     assert "not installed" in guide.text.toPlainText()

@@ -54,7 +54,6 @@ MAY_WORK = {
     "app/display_server.py": "asks whether there is a display, before Qt starts",
     "app/screenshots.py": "a run without a person at the window, which ends when the pictures are written",
     "app/application.py": "starts and ends the process",
-    "app/help_window.py": "the pages beside the program, a few kilobytes each, when they are asked for",
 }
 IN_THE_WINDOW = ("app/jobs/job_runner.py", "app/jobs/mailbox.py")
 

@@ -14,6 +14,7 @@ import dill
 import numpy as np
 
 from ptycho_engine.bundles.torch_writer import torch_file_bytes
+from tests.helpers.tensorflow_file import keras
 
 CANARY = "CANARY"
 RUN = f"touch {CANARY}"
@@ -319,10 +320,16 @@ def contradicts_itself() -> dict[str, Kind]:
         "its own record broken": ("not readable", with_member("ptychoscope.json", b"{")),
         "its own record very deep": ("not readable", with_member("ptychoscope.json", b"[" * 100_000)),
         "a TensorFlow bundle with code": (
-            "TensorFlow|would load|model.keras",
+            "would load os.system",
+            lambda folder: stored(folder, packed({
+                "manifest.dill": members()["manifest.dill"], f"{_MODEL}/model.keras": keras(),
+                f"{_MODEL}/custom_objects.dill": _by_value(lambda: Path(CANARY).touch()),
+                _P: named_call("os", "system", RUN)})),
+        ),
+        "a TensorFlow bundle without layers": (
+            "not a readable zip",
             lambda folder: stored(folder, packed({
                 "manifest.dill": members()["manifest.dill"], f"{_MODEL}/model.keras": b"PK",
-                f"{_MODEL}/custom_objects.dill": _by_value(lambda: Path(CANARY).touch()),
                 _P: named_call("os", "system", RUN)})),
         ),
         "a torch checkpoint with a call": (
