@@ -65,7 +65,7 @@ class Application(QObject):
         self.controller = Controller(self.session, runs if runs is not None else runs_folder(), verbs, self)
         self.window = MainWindow(self.session, self.settings, PANELS)
         self.queue = RunQueue(self.session, partial(self.controller.train, queued=True), self)
-        self.device_line = DeviceLine(self.session, self.window.job_bar.device, self)
+        self.device_line = DeviceLine(self.session, self.window.job_bar.device, self.controller.runner, self)
         self.examiner = Examiner(self.session, self.controller.examine, self)
         self.preview_reader = PreviewReader(self.session, self.controller.read_previews, self)
         self.commands = WindowCommands(self.window, self.session, self.controller)

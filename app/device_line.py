@@ -1,10 +1,16 @@
 """The device in the status bar: what computes, how much memory is in use, and how busy it is."""
 
+from functools import partial
+
 import psutil
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QLabel
 
 from app.display.wording import n_bytes
+from app.jobs.gpu_reader import read_gpu
+from app.jobs.job_runner import JobRunner, Task
+from app.jobs.job_thread import JobEnd
+from app.state.app_state import JobState
 from app.state.session import Session
 
 INTERVAL_MS = 2000
@@ -13,9 +19,11 @@ INTERVAL_MS = 2000
 class DeviceLine(QObject):
     """Keeps the label of the device up to date."""
 
-    def __init__(self, session: Session, label: QLabel, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, label: QLabel, runner: JobRunner, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._runner = runner
+        self._gpu = ""
         self._label = label
         self._process = psutil.Process()
         self._process.cpu_percent()
@@ -38,7 +46,7 @@ class DeviceLine(QObject):
         job = self._session.state.job
         device = job.device if job is not None and job.device else ""
         self._shown_device = device
-        gpu = gpu_state() if device.startswith("cuda") else ""
+        gpu = self._gpu if device.startswith("cuda") else ""
         own = n_bytes(self._process.memory_info().rss)
         # Which device computes is known when a job has begun; to ask torch earlier would load it.
         name = device or f"{self._cores} CPU cores"
@@ -51,27 +59,20 @@ class DeviceLine(QObject):
     def _tick(self) -> None:
         # Between two ticks, so that the percentage is of a known time.
         self._use = f"{self._process.cpu_percent() / self._cores:.0f} %"
+        if self._shown_device.startswith("cuda"):
+            self._ask_gpu()
         self.show_now()
+
+    def _ask_gpu(self) -> None:
+        told: list[str] = []
+
+        def keep(_: JobEnd) -> None:
+            self._gpu = told[0] if told else ""
+
+        job = JobState(self._runner.new_id("gpu"), "gpu", "Asking the GPU")
+        self._runner.start(Task(job, partial(read_gpu, told), "gpu", when_ended=keep))
 
     def _job_changed(self) -> None:
         job = self._session.state.job
         if job is not None and job.device and job.device != self._shown_device:
             self.show_now()
-
-
-def gpu_state() -> str:
-    """Return memory in use and in all of the first GPU and how busy it is, empty where its driver does not tell."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        info = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        memory = f"{n_bytes(float(info.used))} of {n_bytes(float(info.total))}"
-    except pynvml.NVMLError:
-        return ""
-    try:
-        return f"{memory} · {pynvml.nvmlDeviceGetUtilizationRates(handle).gpu} %"
-    except pynvml.NVMLError:
-        # Parts of a GPU tell their memory alone.
-        return memory

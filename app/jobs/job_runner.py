@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from PySide6.QtCore import QObject, Signal
 
@@ -30,22 +30,11 @@ Slot = Literal[
     "compare_canvases",
     "phase",
     "guide",
+    "gpu",
 ]
 """In each place runs at most one job; all but the first two only read what is looked at, and are no jobs to the person.
 """
-READINGS: tuple[Slot, ...] = (
-    "frame",
-    "summary",
-    "region",
-    "groups",
-    "previews",
-    "examine",
-    "study",
-    "compare",
-    "compare_canvases",
-    "phase",
-    "guide",
-)
+READINGS: tuple[Slot, ...] = tuple(slot for slot in get_args(Slot) if slot not in ("compute", "files"))
 IN_LINE: tuple[Slot, ...] = ("files", "examine", "study")
 """Where every task waits for its turn."""
 

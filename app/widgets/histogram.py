@@ -45,10 +45,6 @@ class Histogram(QWidget):
         """The names of the histograms that are shown."""
         return tuple(self._series)
 
-    def set_label(self, text: str) -> None:
-        """Name the quantity below the axis."""
-        self._plot.setLabel("bottom", text)
-
     def set_series(self, name: str, counts: ArrayLike, edges: ArrayLike) -> None:
         """Show a histogram.
 
