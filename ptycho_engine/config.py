@@ -139,8 +139,9 @@ class ModelConfig(Config):
     )
     input_transform: str = option(
         "none",
-        "What is done to the normalised input before the first layer",
-        choices=("none", "log1p", "sqrt", "instancenorm"),
+        "What is done to the normalised input before the first layer; standardised: the mean pattern of the training "
+        "is taken off, and what is left is divided by its standard deviation",
+        choices=("none", "log1p", "sqrt", "instancenorm", "standardised"),
         advanced=True,
     )
     fno_modes: int = option(

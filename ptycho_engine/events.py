@@ -229,6 +229,16 @@ class DiagnosisFound:
 
 
 @dataclass(frozen=True, slots=True)
+class DiagnosisWithdrawn:
+    """What was found in a training does not hold any more."""
+
+    delivery: ClassVar[Delivery] = Delivery.EVERY
+    id: str
+    epoch: int
+    """The epoch whose end shows it, counted from 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointSaved:
     """A state to resume from is safe on disk."""
 
@@ -343,6 +353,7 @@ EngineEvent: TypeAlias = (
     | RefinementBegan
     | MisfitMeasured
     | DiagnosisFound
+    | DiagnosisWithdrawn
     | CheckpointSaved
     | BundleSaved
     | TrainingCompleted

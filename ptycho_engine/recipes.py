@@ -92,6 +92,8 @@ def _chosen(name: str, base: ModelConfig, recipe: ModelConfig) -> ModelConfig:
     architecture = ARCHITECTURES.get(name)
     # PtychoPINN's generators take the input and the groups that the recipe prefers; its CNN takes only its own.
     model = base if architecture.has_ladder else recipe
+    if model.input_transform == "standardised":
+        model = replace(model, input_transform="log1p")  # A generator keeps no mean pattern.
     return replace(model, architecture=name, output=architecture.outputs[0])
 
 
@@ -159,8 +161,9 @@ def _compatible(base: ModelConfig, probe: ComplexArray, batch_size: int | None) 
 def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) -> Plan:
     """Plan the network that draws the whole patch, bound to one object, in one cycle.
 
-    log1p of the input brings the weak outer pattern, which holds the detail, to the level of its centre. The peak of
-    the rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth: one cycle, in
+    The network reads what a pattern differs by from the mean pattern of the training, in standard deviations: most of a
+    pattern is the light of the probe, which is the same in all of them and tells nothing of the object. The peak of the
+    rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth: one cycle, in
     which the rate is high while the coarse shape forms and low while detail does. A step takes 16 patterns, at every
     gridsize: of the same patterns, many small steps made a better network than few large ones. The peak is 2e-3 there,
     and grows with the root of the patterns in a step, as the noise of a mean falls. Attention gates are left out, and
@@ -173,9 +176,9 @@ def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) ->
 
     For counts the network must draw real and imaginary part, so it is PtychoPINN's own, trained in the same way.
     """
-    changes: dict[str, Any] = {"architecture": "full_patch_cnn", "cbam_encoder": False, "input_transform": "log1p"}
-    if base.forward_model == "counts":
-        changes = {}
+    changes: dict[str, Any] = {}
+    if base.forward_model != "counts":
+        changes = {"architecture": "full_patch_cnn", "cbam_encoder": False, "input_transform": "standardised"}
     model = replace(base, object_big=False, n_filters_scale=1, **changes)
     amplitude = _start_amplitude(base, probe)
     batch_size = batch_size or max(1, round(_USUAL_BATCH / base.channels))

@@ -1,5 +1,7 @@
 """One network under training: the optimiser step, predictions, and its tensors for a checkpoint."""
 
+import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +15,7 @@ from ptycho_engine.batches import Batch, GroupBatches
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle, CountStatistics
 from ptycho_engine.gradient_clip import GradientClip
+from ptycho_engine.models.full_patch import FullPatchCnn
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state
 from ptycho_engine.physics.shared_object import see_shared_object
@@ -21,6 +24,10 @@ from ptycho_engine.recipes import Plan
 
 _LEVEL_GROUPS = 64
 """Groups from which the factors of real and imaginary part are taken at the start."""
+_STANDARD_GROUPS = 1024
+"""Groups of a scan from which its mean pattern is taken at the start."""
+_LEAST_VARIANCE = 1e-12
+"""Of normalised patterns, below which they are all the same but for rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,20 @@ class Trainer:
             patches, predicted = self._predict(batch, self.scene)
             return self.network.object_of(patches), self.profile.predicted_amplitude(predicted)
 
-    def match_level(self, batches: GroupBatches) -> None:
+    def match(self, scans: Sequence[GroupBatches]) -> None:
+        """Bring a fresh network to the data: what it reads, and the level that it starts at.
+
+        Parameters
+        ----------
+        scans
+            Patterns of each scan of the training, the one that gives the network its scale first.
+        """
+        network = self.network.autoencoder
+        if isinstance(network, FullPatchCnn) and network.transform == "standardised":
+            network.set_standard(*_standard(scans))
+        self._match_level(scans[0])
+
+    def _match_level(self, batches: GroupBatches) -> None:
         """Set the factors of real and imaginary part so that the start predicts the total of the counts.
 
         Both are the root of measured over predicted total, of groups that are spread evenly over the training. Nothing
@@ -162,11 +182,9 @@ class Trainer:
         if self.scene.statistics is None:
             return
         self.network.eval()
-        count = min(_LEVEL_GROUPS, batches.n_groups)
-        spread = np.unique(np.linspace(0, batches.n_groups - 1, count).astype(np.int64))
         measured, predicted = 0.0, 0.0
         with torch.inference_mode():
-            for groups in batches.slices(spread):
+            for groups in batches.slices(_spread(batches.n_groups, _LEVEL_GROUPS)):
                 batch = batches.batch(groups)
                 compared = self.profile.predicted_amplitude(self._as_trained(batch, self.scene)[1])
                 shown = self.profile.measured_amplitude(batch.images)
@@ -301,6 +319,27 @@ def fresh_network(plan: Plan, seed: int) -> PatchNetwork:
         if plan.start_amplitude is not None:
             initialise_transparent(network, plan.model, plan.start_amplitude)
     return network
+
+
+def _standard(scans: Sequence[GroupBatches]) -> tuple[torch.Tensor, float]:
+    """Return the (N, N) mean pattern of scans, and the root mean square of what patterns differ from it by."""
+    count, squares = 0, 0.0
+    total = torch.zeros((), dtype=torch.float64)
+    for batches in scans:
+        for groups in batches.slices(_spread(batches.n_groups, _STANDARD_GROUPS)):
+            images = batches.batch(groups).images.flatten(0, 1)
+            count += len(images)
+            # On the host, since not every device knows float64.
+            total = total + images.sum(0).cpu().double()
+            squares += float(images.square().sum().cpu().double())
+    mean = total / count
+    variance = squares / (count * mean.numel()) - float(mean.square().mean())
+    return mean.float(), math.sqrt(variance) if variance > _LEAST_VARIANCE else 1.0
+
+
+def _spread(n_groups: int, count: int) -> NDArray[np.int64]:
+    """Return at most ``count`` numbers of groups, evenly spread."""
+    return np.unique(np.linspace(0, n_groups - 1, min(count, n_groups)).astype(np.int64))
 
 
 def _sum(scalars: list[torch.Tensor]) -> torch.Tensor:

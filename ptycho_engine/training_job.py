@@ -131,7 +131,7 @@ def prepare_training(
     scene = scans.first.scene
     trainer = Trainer(config, plan, scene, device, start_from)
     if start_from is None:
-        trainer.match_level(scans.first.batches)
+        trainer.match([scan.batches for scan in scans.scans])
     validation = None if test_dataset is None else _validation(test_dataset, config, scans.first, device)
     job = TrainingJob(
         config=config,

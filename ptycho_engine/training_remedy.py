@@ -52,7 +52,7 @@ def restart_if_collapsed(job: TrainingJob, told: list[EngineEvent]) -> list[Engi
     Returns
     -------
     list of EngineEvent
-        The same, with what was done; the finding then says so too.
+        The same, with what was done; the finding then says so too, and is no more than a warning.
     """
     progress = job.progress
     found = collapses(progress.findings)
@@ -77,11 +77,11 @@ def restart_if_collapsed(job: TrainingJob, told: list[EngineEvent]) -> list[Engi
     job.epoch_losses.clear()
     job.best_state = None
     job.trainer.start_anew(seed)
-    job.trainer.match_level(job.batches)
+    job.trainer.match([scan.batches for scan in job.scans.scans])
     job.good = GoodState(job.trainer.snapshot(), job.progress.copy())
     names = {one.id for one in found}
     told = [
-        DiagnosisFound(replace(event.diagnosis, hint=f"{done}."))
+        DiagnosisFound(replace(event.diagnosis, severity="warning", hint=f"{done}."))
         if isinstance(event, DiagnosisFound) and event.diagnosis.id in names
         else event
         for event in told

@@ -7,7 +7,7 @@ from ptycho_engine.diagnostics.diagnoses import diagnose, is_collapse
 from ptycho_engine.diagnostics.diagnoses.evidence import TrainingEvidence
 from ptycho_engine.diagnostics.readings import Reading
 from ptycho_engine.documents import Diagnosis
-from ptycho_engine.events import DiagnosisFound, EngineEvent, MessageLogged, ValidationMeasured
+from ptycho_engine.events import DiagnosisFound, DiagnosisWithdrawn, EngineEvent, ValidationMeasured
 from ptycho_engine.trainer import mean_loss
 from ptycho_engine.training_job import TrainingJob
 
@@ -58,7 +58,7 @@ def look(job: TrainingJob, reading: Reading) -> list[EngineEvent]:
     before = {one.id: one.severity for one in progress.findings}
     told += [DiagnosisFound(one) for one in found if before.get(one.id) != one.severity]
     gone = sorted(set(before) - {one.id for one in found})
-    told += [MessageLogged("info", f"No longer found in epoch {progress.epoch + 1}: {name}") for name in gone]
+    told += [DiagnosisWithdrawn(name, progress.epoch + 1) for name in gone]
     progress.findings = found
     return told
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from app.state.app_events import JobHeld, JobPausing
 from app.state.app_state import AppState, JobState
 from app.state.preview_history import PreviewHistory
-from ptycho_engine.events import PatchPreview
+from ptycho_engine.events import DiagnosisWithdrawn, PatchPreview
 
 
 def held_job(job: JobState, event: JobPausing | JobHeld) -> JobState:
@@ -32,4 +32,18 @@ def with_preview(state: AppState, event: PatchPreview) -> AppState:
         training_preview=event if event.phase == "train" else state.training_preview,
         preview_dataset_id=dataset_id,
         previews=before.with_preview(event),
+    )
+
+
+def withdrawn_words(event: DiagnosisWithdrawn) -> str:
+    """Say that a finding does not hold any more."""
+    return f"No longer found in epoch {event.epoch}: {event.id}"
+
+
+def without_finding(state: AppState, name: str) -> AppState:
+    """Return the state without a finding of the job, and without its notice."""
+    return replace(
+        state,
+        diagnoses=tuple(one for one in state.diagnoses if one.id != name),
+        notices=tuple(one for one in state.notices if one.key != f"diagnosis:{name}"),
     )

@@ -52,7 +52,7 @@ from app.state.figure_changes import (
     studied,
     unstudied,
 )
-from app.state.job_changes import held_job, with_preview
+from app.state.job_changes import held_job, with_preview, withdrawn_words, without_finding
 from app.state.loss_changes import with_loss
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from app.state.queue import QueueChanged
@@ -110,6 +110,9 @@ def _apply(state: AppState, event: engine.EngineEvent | AppEvent, *, lane: Lane,
             return with_canvas(state, event)
         case engine.DiagnosisFound():
             return _diagnosed(state, event.diagnosis, time_s)
+        case engine.DiagnosisWithdrawn():
+            logged = _logged(state, LogEntry("info", withdrawn_words(event), time_s, event.id))
+            return without_finding(logged, event.id)
         case engine.RunFound() | engine.RunObserved() | engine.FiguresLogged() | engine.RunEnded():
             # Only of runs that are followed: WatchTold says of which.
             return state

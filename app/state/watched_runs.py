@@ -8,6 +8,7 @@ from typing import assert_never
 from app.state.app_events import NoticeRaised, WatchBegan, WatchedRunStopping, WatchStopped, WatchTold
 from app.state.app_state import AppState, JobState, Level, LogEntry, Notice, RunView, WatchedRun, document_id, run_id
 from app.state.entries import with_entry, without_entry
+from app.state.job_changes import withdrawn_words, without_finding
 from ptycho_engine import events as engine
 from ptycho_engine.documents import RunRecord
 
@@ -21,6 +22,7 @@ OF_A_VIEW = (
     | engine.PatchPreview
     | engine.StatsMeasured
     | engine.DiagnosisFound
+    | engine.DiagnosisWithdrawn
 )
 """Events of the own job that change nothing but what a view holds (and the log)."""
 
@@ -177,6 +179,9 @@ def told_by_run(state: AppState, told: WatchTold, apply: Apply, log: Log, time_s
             found = event.diagnosis
             state = log(state, LogEntry(found.severity, f"{found.message} {found.hint}".rstrip(), time_s, name))
             return _in_view(state, key, watched, event, _diagnosed)
+        case engine.DiagnosisWithdrawn():
+            state = log(state, LogEntry("info", withdrawn_words(event), time_s, name))
+            return _in_view(state, key, watched, event, lambda inner, _: without_finding(inner, event.id))
         case engine.BundleLoaded():
             bundle = event.bundle
             before = state.bundles.get(document_id("bundle", bundle.name, bundle.path))

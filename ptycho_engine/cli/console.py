@@ -15,6 +15,7 @@ from ptycho_engine.documents import Diagnosis, FitFigures, ReconstructionMetrics
 from ptycho_engine.errors import EngineError, OutputError
 from ptycho_engine.events import (
     DiagnosisFound,
+    DiagnosisWithdrawn,
     EngineEvent,
     EpochDone,
     FileWritten,
@@ -241,6 +242,8 @@ def _text(event: EngineEvent) -> str:
         text = f"pass {event.n_passes_done}/{event.n_passes}  {misfit_text(event)}"
     elif isinstance(event, DiagnosisFound):
         text = f"[{event.diagnosis.id}] {event.diagnosis.message} {event.diagnosis.hint}".rstrip()
+    elif isinstance(event, DiagnosisWithdrawn):
+        text = f"No longer found in epoch {event.epoch}: {event.id}"
     elif isinstance(event, ValidationMeasured):
         text = fit_text(event.figures)
     elif isinstance(event, RunFound):

@@ -112,7 +112,7 @@ def _study(arguments: argparse.Namespace) -> "StudyConfig":
 
 
 def _simulations(*, quick: bool) -> dict[str, SimulateConfig]:
-    n_scan = 120 if quick else 520
+    n_scan = 120 if quick else 1088
     usual = SimulateConfig(n_scan=n_scan, seed=2, test_fraction=_TEST_FRACTION)
     found = {
         f"{kind}, {photons:.0e} photons": replace(usual, object_kind=kind, n_photons=photons)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.blocks import Ascent, Encoder, channel_count, conv3x3, decoder_ladder
+from ptycho_engine.models.input_transform import transform_input
 from ptycho_engine.models.network import PatchModule
 from ptycho_engine.models.starts import draw_open_he
 
@@ -63,6 +64,10 @@ class FullPatchCnn(PatchModule):
 
     output_scale: Tensor
     """(1,) network amplitude of a transparent object; kept in the state, not trained."""
+    input_mean: Tensor
+    """(N, N) mean pattern of the training, where the input is standardised; kept in the state, not trained."""
+    input_deviation: Tensor
+    """(1,) root mean square of what patterns differ from it by."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
@@ -71,7 +76,10 @@ class FullPatchCnn(PatchModule):
                 "the network 'full_patch_cnn' draws amplitude and phase, not real and imaginary part",
                 "Choose the architecture cnn.",
             )
-        self.takes_logarithm = model.input_transform == "log1p"
+        self.transform = model.input_transform
+        if self.transform == "standardised":
+            self.register_buffer("input_mean", torch.zeros(model.n, model.n))
+            self.register_buffer("input_deviation", torch.ones(1))
         self.register_buffer("output_scale", torch.ones(1))
         self.encoder = Encoder(model)
         self.decoder_amp = FullDecoder(model, batch_norm=False)
@@ -79,9 +87,19 @@ class FullPatchCnn(PatchModule):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return amplitude and phase of ``images``, all ``(B, channels, N, N)``."""
-        bottleneck = self.encoder(torch.log1p(images) if self.takes_logarithm else images)
+        bottleneck = self.encoder(self._seen(images))
         amplitude = self.output_scale * 2.0 * torch.sigmoid(self.decoder_amp(bottleneck).float())
         return amplitude, math.pi * torch.tanh(self.decoder_phase(bottleneck).float())
+
+    def set_standard(self, mean: Tensor, deviation: float) -> None:
+        """Set what patterns are compared with: the (N, N) mean pattern, and the spread about it."""
+        self.input_mean.copy_(mean)
+        self.input_deviation.fill_(deviation)
+
+    def _seen(self, images: Tensor) -> Tensor:
+        if self.transform == "standardised":
+            return (images - self.input_mean) / self.input_deviation
+        return transform_input(images, self.transform)
 
     def start_transparent(self, amplitude: float) -> None:
         """Set the amplitude of a transparent object, and the heads to start there."""

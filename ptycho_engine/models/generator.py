@@ -13,33 +13,13 @@ from torch.nn import functional
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.blocks import channel_count, conv3x3
+from ptycho_engine.models.input_transform import transform_input
 from ptycho_engine.models.network import PatchModule
 
 START_GAIN = 0.1
 """Share of the usual weights in the last layers at a transparent start: small, but gradients live."""
 _HIGHEST_SIGMOID = 0.95
 """Above this the sigmoid saturates; a start nearer to 1 would hardly learn."""
-
-
-def transform_input(images: Tensor, transform: str) -> Tensor:
-    """Return what the first layer sees of normalised patterns.
-
-    Parameters
-    ----------
-    images
-        ``(B, channels, N, N)`` normalised amplitude, not negative.
-    transform
-        ``ModelConfig.input_transform``; ``"instancenorm"`` takes off the mean of each pattern and divides by its
-        standard deviation.
-    """
-    match transform:
-        case "sqrt":
-            return images.clamp_min(0.0).sqrt()
-        case "log1p":
-            return images.clamp_min(0.0).log1p()
-        case "instancenorm":
-            return functional.instance_norm(images)
-    return images
 
 
 class Lifter(nn.Module):
@@ -81,6 +61,11 @@ class Generator(PatchModule):
             raise ConfigError(
                 f"a pattern of side {model.n} has no {model.fno_modes} frequencies",
                 f"Choose fno_modes of at most {highest}.",
+            )
+        if model.input_transform == "standardised":
+            raise ConfigError(
+                "PtychoPINN's generators keep no mean pattern to standardise their input with",
+                "Choose input_transform log1p, or the architecture full_patch_cnn.",
             )
         self.channels = channel_count(model)
         self.draws_parts = model.output == "real_imag"

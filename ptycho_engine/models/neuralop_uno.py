@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.blocks import channel_count
-from ptycho_engine.models.generator import START_GAIN, Generator, transform_input
+from ptycho_engine.models.generator import START_GAIN, Generator
+from ptycho_engine.models.input_transform import transform_input
 
 _SIDE = 128
 _LIFTING = 128

@@ -19,6 +19,7 @@ from ptycho_engine.events import (
     CheckpointSaved,
     Delivery,
     DiagnosisFound,
+    DiagnosisWithdrawn,
     EngineEvent,
     EpochDone,
     InferenceCompleted,
@@ -149,6 +150,9 @@ class _Recorder:
             self._metrics_row(event)
         elif isinstance(event, DiagnosisFound):
             self.diagnoses[event.diagnosis.id] = asdict(event.diagnosis)
+            self.folder.note(diagnoses=list(self.diagnoses.values()))
+        elif isinstance(event, DiagnosisWithdrawn):
+            self.diagnoses.pop(event.id, None)
             self.folder.note(diagnoses=list(self.diagnoses.values()))
         elif isinstance(event, StatsMeasured):
             self.stats.add(event.stats)

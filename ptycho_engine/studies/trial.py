@@ -9,11 +9,11 @@ from typing import Any
 
 from ptycho_engine.artefacts.strict_json import json_text
 from ptycho_engine.config import InferConfig, TrainConfig
-from ptycho_engine.diagnostics.diagnoses import is_collapse
 from ptycho_engine.documents import Dataset
 from ptycho_engine.errors import TrainingDiverged
 from ptycho_engine.events import (
     DiagnosisFound,
+    DiagnosisWithdrawn,
     EngineEvent,
     EpochDone,
     InferenceCompleted,
@@ -61,7 +61,7 @@ class Outcome:
     steps: int
     last_loss: float
     collapsed: bool
-    """Whether a collapse stands at the end, or the loss was lost."""
+    """Whether at the end the network is told to be ill: an error stands, or the loss was lost."""
     named_in_epoch: int | None
     """The first epoch, from 1, at whose end an error was told."""
     findings: Mapping[str, int] = field(default_factory=dict)
@@ -127,7 +127,7 @@ def run_trial(trial: Trial, dataset: Dataset, test: Dataset) -> Generator[Engine
         train_seconds=seconds,
         steps=watched.steps,
         last_loss=watched.loss,
-        collapsed=watched.lost or bool(watched.collapses),
+        collapsed=watched.lost or bool(watched.standing),
         named_in_epoch=min(watched.errors.values(), default=None),
         findings=watched.errors | watched.warnings,
     )
@@ -140,7 +140,8 @@ class _Watched:
         self.completed: TrainingCompleted | None = None
         self.errors: dict[str, int] = {}
         self.warnings: dict[str, int] = {}
-        self.collapses: set[str] = set()
+        self.standing: set[str] = set()
+        """Errors that were not withdrawn."""
         self.epoch, self.steps, self.loss, self.lost = 1, 0, float("nan"), False
 
     def take(self, event: EngineEvent) -> None:
@@ -151,11 +152,13 @@ class _Watched:
             self.epoch = event.epoch + 1
         elif isinstance(event, DiagnosisFound):
             found = event.diagnosis
+            self.standing.discard(found.id)
             if found.severity == "error":
                 self.errors.setdefault(found.id, self.epoch)
-                if is_collapse(found.id):
-                    self.collapses.add(found.id)
+                self.standing.add(found.id)
             elif found.severity == "warning":
                 self.warnings.setdefault(found.id, self.epoch)
+        elif isinstance(event, DiagnosisWithdrawn):
+            self.standing.discard(event.id)
         elif isinstance(event, TrainingCompleted):
             self.completed = event

@@ -36,7 +36,8 @@ VARIANTS: dict[str, Variant] = {
     "network of PtychoPINN": Variant(
         _centre_and_border, "centre and border drawn apart, SiLU for the amplitude, attention, input as it is"
     ),
-    "input as it is": Variant(_model(input_transform="none"), "no logarithm before the first layer"),
+    "input as it is": Variant(_model(input_transform="none"), "the mean pattern left in what the network reads"),
+    "input log1p": Variant(_model(input_transform="log1p"), "a logarithm instead of taking off the mean pattern"),
     "with attention": Variant(_model(cbam_encoder=True), "attention after each encoder block"),
     "filters × 2": Variant(_model(n_filters_scale=2), "as many filters as PtychoPINN"),
     "random start": Variant(

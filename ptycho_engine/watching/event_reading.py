@@ -158,6 +158,10 @@ def _diagnosis(values: Values) -> events.EngineEvent:
     return events.DiagnosisFound(found)
 
 
+def _withdrawn(values: Values) -> events.EngineEvent:
+    return events.DiagnosisWithdrawn(str(values["id"]), int(values["epoch"]))
+
+
 def _checkpoint(values: Values) -> events.EngineEvent:
     return events.CheckpointSaved(Path(values["path"]), int(values["epoch"]), int(values["step"]), bool(values["best"]))
 
@@ -181,6 +185,7 @@ _READERS: dict[str, Callable[[Values], events.EngineEvent]] = {
     "stats_measured": _stats,
     "metrics_measured": _metrics,
     "diagnosis_found": _diagnosis,
+    "diagnosis_withdrawn": _withdrawn,
     "checkpoint_saved": _checkpoint,
     "bundle_saved": _bundle,
     "file_written": _file,

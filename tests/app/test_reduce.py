@@ -165,6 +165,17 @@ def test_a_finding_is_listed_once() -> None:
     assert len(after(remark, start=state).notices) == 1
 
 
+def test_a_finding_that_does_not_hold_any_more_is_gone_from_list_and_notices_but_not_from_the_log() -> None:
+    found = [events.DiagnosisFound(Diagnosis(name, "error", name, "h")) for name in ("not-learning", "overfit")]
+    state = after(*found, events.DiagnosisWithdrawn("not-learning", 4))
+    assert [one.id for one in state.diagnoses] == ["overfit"]
+    assert [notice.key for notice in state.notices] == ["diagnosis:overfit"]
+    assert [(entry.level, entry.source) for entry in state.log] == [
+        ("error", "not-learning"), ("error", "overfit"), ("info", "not-learning"),
+    ]  # fmt: skip
+    assert "epoch 4" in state.log[-1].text
+
+
 def test_a_training_that_goes_back_takes_its_curves_back() -> None:
     state = after(TRAIN, *map(loss_measured, range(4)), epoch_done(0), validation_measured(10), validation_measured(20))
     assert (len(state.losses.epochs), len(state.losses.fit)) == (1, 2)

@@ -113,6 +113,9 @@ def test_a_finding_of_a_watched_run_is_listed_without_a_notice() -> None:
     assert [one.id for one in state.diagnoses] == ["plateau"]
     assert state.notices == ()
     assert (state.log[-1].source, state.log[-1].level) == ("one", "warning")
+    state = _told(state, events.DiagnosisWithdrawn("plateau", 2))
+    assert state.diagnoses == ()
+    assert (state.log[-1].source, state.log[-1].level) == ("one", "info")
 
 
 def test_the_frames_of_a_preview_are_those_of_its_scan_where_that_is_open() -> None:

@@ -188,7 +188,7 @@ def test_another_start_is_brought_to_the_level_of_the_data_too(scan: Dataset) ->
     job = job_of(scan)
     before = state_of(job.trainer.network)
     job.trainer.start_anew(99)
-    job.trainer.match_level(job.batches)
+    job.trainer.match([job.batches])
     after = state_of(job.trainer.network)
     scale = "model.forward_model.rect_scaler.s1"
     assert after[scale] == pytest.approx(before[scale], rel=0.05)

@@ -58,6 +58,8 @@ RAISING: dict[str, list[TrainingEvidence]] = {
         _training(STILL, drawn=_drawn(amplitude_variation=1e-3)),
         _training(STILL, drawn=_drawn(amplitude_variation=1e-5, demanded_variation=0.0), fit=BAD_FIT),
     ],
+    # The first epochs of trainings on a real scan: one that never learned, one within SiLU's trough.
+    "not-learning": [_training([5.6e9, 6.2e8], fit=replace(BAD_FIT, r_factor=0.342, overlap_consistency=0.0))],
     # The border of the patch alone; so too a training that learns around what it lost.
     "partly-flat": [_training(FALLING, drawn=_drawn(in_trough=share)) for share in (0.28, 0.7)],
     "dead-output": [
@@ -101,6 +103,10 @@ HEALTHY: dict[str, TrainingEvidence] = {
     "at rest, with a fit that noise keeps poor": _training(STILL, fit=replace(FIT, r_factor=0.4)),
     "a restless validation": _training(FALLING, validation=[10.0, 8.0, 9.5, 8.5, 9.0]),
     "both rise": _training([5.0, 4.0, 4.4, 4.6, 4.5], validation=[6.0, 5.0, 6.0, 6.0, 6.0]),
+    "no better than nothing after one epoch": _training([10.0], fit=replace(BAD_FIT, r_factor=0.4), steps=200),
+    "no better than nothing in short epochs": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4), steps=16),
+    "noise that only a network predicts": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4, poisson_deviance=1.4)),
+    "neighbours agree already": _training(FALLING, fit=replace(FIT, r_factor=0.4, overlap_consistency=0.4)),
     "a high loss in a first batch": _training([3.0, 8.0, 5.0]),
 }
 
@@ -133,7 +139,8 @@ def test_every_registered_diagnosis_of_a_training_is_tested_here() -> None:
 def test_a_collapse_explains_the_plateau_that_goes_with_it() -> None:
     dark = replace(BAD_FIT, r_factor=0.9)
     assert [one.id for one in diagnose(_training(STILL, drawn=TROUGH, fit=dark))] == ["flat-amplitude"]
-    assert [one.id for one in diagnose(_training(STILL, fit=dark))] == ["plateau"]
+    assert [one.id for one in diagnose(_training(STILL, fit=dark))] == ["not-learning"]
+    assert [one.id for one in diagnose(_training(STILL, fit=BAD_FIT))] == ["plateau"]
 
 
 def test_a_collapse_is_an_error_only_where_nothing_is_learned() -> None:

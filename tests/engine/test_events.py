@@ -51,6 +51,7 @@ EVENTS: list[EngineEvent] = [
     events.RefinementBegan(CANVAS, 20, 9),
     events.MisfitMeasured(3, 20, 0.1, None, None, 0.9, 1.5),
     events.DiagnosisFound(Diagnosis("note", "info", "something", "", {"value": 1.0})),
+    events.DiagnosisWithdrawn("note", 3),
     events.CheckpointSaved(Path("a.ckpt"), 1, 2, True),
     events.BundleSaved(Path("wts.h5.zip")),
     events.TrainingCompleted(_bundle(), HISTORY, None),

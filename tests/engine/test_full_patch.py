@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ptycho_engine.config import ModelConfig
+from ptycho_engine.models.full_patch import FullPatchCnn
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state, state_of
 
 MODEL = ModelConfig(gridsize=1, n_filters_scale=1, architecture="full_patch_cnn", input_transform="log1p")
@@ -42,6 +43,21 @@ def test_amplitude_and_phase_are_bounded() -> None:
     assert amplitude.min() >= 0
     assert amplitude.max() <= 6.0
     assert phase.abs().max() <= torch.pi + 1e-6
+
+
+def test_a_standardised_input_is_the_difference_from_the_mean_pattern() -> None:
+    torch.manual_seed(0)
+    model = replace(MODEL, input_transform="standardised")
+    network, plain = build_network(model), build_network(replace(MODEL, input_transform="none"))
+    initialise_transparent(network, model, 1.0)
+    plain.load_state_dict(network.state_dict(), strict=False)
+    images, mean = torch.rand(2, 1, 64, 64), torch.rand(64, 64)
+    assert isinstance(network.autoencoder, FullPatchCnn)
+    network.autoencoder.set_standard(mean, 0.25)
+    assert torch.allclose(network(images), plain((images - mean) / 0.25), atol=1e-6)
+    again = build_network(model)
+    load_state(again, state_of(network))
+    assert torch.equal(again(images), network(images))
 
 
 def test_the_scale_travels_with_the_state() -> None:

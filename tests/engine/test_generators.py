@@ -21,7 +21,7 @@ from ptycho_engine.errors import BundleError, ConfigError
 from ptycho_engine.events import EngineEvent, InferenceCompleted, LossMeasured, StepDone, TrainingCompleted
 from ptycho_engine.inference import infer
 from ptycho_engine.inspection import inspect_file
-from ptycho_engine.models.generator import transform_input
+from ptycho_engine.models.input_transform import transform_input
 from ptycho_engine.models.pinn import build_model, build_network, initialise_transparent, load_state, state_of
 from ptycho_engine.models.spectral import FactorisedSpectralConv, SpectralConv
 from ptycho_engine.recipes import plan_training

@@ -26,7 +26,7 @@ def test_every_recipe_makes_a_plan(recipe: str) -> None:
 
 def test_reliable_is_the_default() -> None:
     plan = plan_training(TrainConfig(), 64, PROBE)
-    assert (plan.model.architecture, plan.model.input_transform) == ("full_patch_cnn", "log1p")
+    assert (plan.model.architecture, plan.model.input_transform) == ("full_patch_cnn", "standardised")
     assert plan.learning_rate == 2e-3
 
 

@@ -112,7 +112,9 @@ def test_a_collapse_begins_anew_and_is_said_everywhere(monkeypatch: pytest.Monke
     assert "epoch 1" in said
     assert f"seed {start_seed(3, 1)} (restart 1 of 2)" in said
     assert [event.epoch for event in _of(events, EpochDone)] == [0, 0, 1, 2]
-    assert said in _of(events, DiagnosisFound)[0].diagnosis.hint
+    (told,) = (event.diagnosis for event in _of(events, DiagnosisFound))
+    assert said in told.hint
+    assert told.severity == "warning", "it was mended"
     completed = _of(events, TrainingCompleted)[0]
     assert completed.history.steps.tolist() == list(range(9))
     assert read_bundle(tmp_path / "wts.h5.zip").provenance["remedies"] == [said]

@@ -11,7 +11,15 @@ from ptycho_engine.cli import main
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Diagnosis
 from ptycho_engine.errors import TrainingDiverged
-from ptycho_engine.events import DiagnosisFound, EngineEvent, EpochDone, MessageLogged, Progressed, StepDone
+from ptycho_engine.events import (
+    DiagnosisFound,
+    DiagnosisWithdrawn,
+    EngineEvent,
+    EpochDone,
+    MessageLogged,
+    Progressed,
+    StepDone,
+)
 from ptycho_engine.recipes import plan_training
 from ptycho_engine.studies import trial as trial_module
 from ptycho_engine.studies.recipes import ABLATION, SCAN, SHORT, StudyConfig, recipe_trials
@@ -64,6 +72,12 @@ def test_errors_are_kept_with_their_epoch_and_collapses_told_apart(monkeypatch: 
         yield DiagnosisFound(Diagnosis("flat-amplitude", "error", "m", "h"))
         raise TrainingDiverged("the loss is not finite", "h")
 
+    def recovered(*_: object, **__: object) -> Iterator[EngineEvent]:
+        yield DiagnosisFound(Diagnosis("not-learning", "error", "m", "h"))
+        yield DiagnosisFound(Diagnosis("flat-amplitude", "error", "m", "h"))
+        yield DiagnosisWithdrawn("not-learning", 2)
+        yield DiagnosisFound(Diagnosis("flat-amplitude", "warning", "m", "h"))
+
     monkeypatch.setattr(trial_module, "train", told)
     running = run_trial(TRIALS[0], *SCANS["tiny"])
     with pytest.raises(StopIteration) as ended:
@@ -72,6 +86,12 @@ def test_errors_are_kept_with_their_epoch_and_collapses_told_apart(monkeypatch: 
     assert found.findings == {"overfit": 1, "flat-amplitude": 2}
     assert (found.named_in_epoch, found.collapsed) == (2, True)
     assert math.isnan(found.complex)
+    monkeypatch.setattr(trial_module, "train", recovered)
+    running = run_trial(TRIALS[0], *SCANS["tiny"])
+    with pytest.raises(StopIteration) as ended:
+        next(running)
+    found = ended.value.value
+    assert (found.named_in_epoch, found.collapsed) == (1, False)
 
 
 def test_a_table_tells_spread_collapse_and_false_alarms() -> None:

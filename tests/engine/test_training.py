@@ -30,6 +30,7 @@ from ptycho_engine.events import (
     TrainingCompleted,
 )
 from ptycho_engine.formats.frames import ArrayFrames
+from ptycho_engine.geometry.grouping import group_positions
 from ptycho_engine.runs.run_folder import list_checkpoints, read_run
 from ptycho_engine.trainer import Scene, Step, Trainer
 from ptycho_engine.training import train
@@ -105,6 +106,29 @@ def test_the_start_is_the_transparent_object_at_the_level_of_the_data() -> None:
         assert first.predicted is not None
         ratio = float(np.sum(first.predicted**2)) / float(np.sum(first.measured**2))
         assert ratio == pytest.approx(1.0, abs=0.25)
+
+
+@pytest.mark.parametrize("gridsize", [1, 2])
+def test_the_network_reads_what_patterns_differ_by_from_their_mean(gridsize: int) -> None:
+    dataset = tiny_scan()
+    bundle = _of(list(train(dataset, replace(TINY, gridsize=gridsize, n_groups=6))), TrainingCompleted)[0].bundle
+    assert bundle.model.input_transform == "standardised"
+    grouping = group_positions(dataset.scan_positions, replace(TINY, gridsize=gridsize, n_groups=6).grouping())
+    read = bundle.input_scale * dataset.frames.read(grouping.group_indices.ravel()).astype(np.float64)
+    mean, deviation = (bundle.state[f"model.autoencoder.input_{name}"] for name in ("mean", "deviation"))
+    np.testing.assert_allclose(mean, read.mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert float(deviation[0]) == pytest.approx(math.sqrt(np.mean((read - read.mean(axis=0)) ** 2)), rel=1e-4)
+
+
+def test_several_scans_share_one_mean_pattern_and_a_fine_tuning_keeps_it() -> None:
+    one, other = tiny_scan(), tiny_scan(9, 1)
+    name = "model.autoencoder.input_mean"
+    alone, both = (
+        _of(list(train(scans, replace(TINY, epochs=1))), TrainingCompleted)[0].bundle for scans in (one, [one, other])
+    )
+    assert not np.array_equal(alone.state[name], both.state[name])
+    tuned = _of(list(train(other, replace(TINY, epochs=1), start_from=alone)), TrainingCompleted)[0].bundle
+    np.testing.assert_array_equal(tuned.state[name], alone.state[name])
 
 
 def test_validation_decides_the_best_epoch() -> None:

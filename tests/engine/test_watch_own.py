@@ -50,6 +50,7 @@ TOLD: list[EngineEvent] = [
     events.ValidationMeasured(1, 0, FitFigures(0.1, 0.3, 1.1, 0.7, 0.9, 0.8, 0.7, 64, "test")),
     events.EpochDone(0, 2, 1, 5.0, 6.0, 1e-3, True),
     events.DiagnosisFound(Diagnosis("plateau", "warning", "no progress", "wait", {"value": 1.0}, "loss")),
+    events.DiagnosisWithdrawn("plateau", 2),
     events.CheckpointSaved(Path("run/checkpoints/epoch-0001.ckpt"), 0, 2, True),
     events.BundleSaved(Path("run/wts.h5.zip")),
     events.MetricsMeasured(ReconstructionMetrics(0.9, 0.8, 0.7, 20.0, 0.7, 12)),

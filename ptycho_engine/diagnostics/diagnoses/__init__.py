@@ -8,6 +8,7 @@ from ptycho_engine.diagnostics.diagnoses.amplitude import flat_amplitude, partly
 from ptycho_engine.diagnostics.diagnoses.check import Check
 from ptycho_engine.diagnostics.diagnoses.evidence import TrainingEvidence
 from ptycho_engine.diagnostics.diagnoses.loss import diverged, overfit, plateau, weights_untrained
+from ptycho_engine.diagnostics.diagnoses.not_learning import not_learning
 from ptycho_engine.diagnostics.diagnoses.output import dead_output, saturated_phase
 from ptycho_engine.diagnostics.diagnoses.scan_axes import SCAN_AXES
 from ptycho_engine.documents import Diagnosis
@@ -23,7 +24,8 @@ for _check in (
     Check("saturated-phase", TrainingEvidence, saturated_phase, "patches", collapse=True),
     Check("saturated-amplitude", TrainingEvidence, saturated_amplitude, "patches", collapse=True),
     Check("diverged", TrainingEvidence, diverged, "loss"),
-    Check("plateau", TrainingEvidence, plateau, "loss", explained_by=_COLLAPSES),
+    Check("not-learning", TrainingEvidence, not_learning, "loss", explained_by=(*_COLLAPSES, "diverged")),
+    Check("plateau", TrainingEvidence, plateau, "loss", explained_by=(*_COLLAPSES, "not-learning")),
     Check("overfit", TrainingEvidence, overfit, "loss"),
     Check("weights-untrained", TrainingEvidence, weights_untrained, "loss"),
     positions.POSITIONS_MISMATCH,

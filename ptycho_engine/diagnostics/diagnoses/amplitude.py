@@ -1,7 +1,7 @@
 """``flat-amplitude``: the network draws a constant; ``partly-flat``: it does in places; ``saturated-amplitude``."""
 
-from ptycho_engine.diagnostics.diagnoses.evidence import TrainingEvidence, fits_like_nothing
-from ptycho_engine.diagnostics.readings import SILU_MINIMUM, Reading
+from ptycho_engine.diagnostics.diagnoses.evidence import TrainingEvidence, fits_like_nothing, fits_worse_than_nothing
+from ptycho_engine.diagnostics.readings import SILU_MINIMUM, TROUGH, Reading
 from ptycho_engine.documents import Diagnosis
 
 TROUGH_SHARE = 0.5
@@ -23,10 +23,11 @@ bright as the transparent start over half of the light hardly transmits a patter
 
 
 def flat_amplitude(evidence: TrainingEvidence) -> Diagnosis | None:
-    """Find an amplitude that has collapsed to a constant.
+    """Find an amplitude that has collapsed.
 
     In SiLU's trough: over ``TROUGH_SHARE`` of the light the amplitude is below zero and near the minimum, although the
-    data demand at least ``OUT_OF_REACH`` times as much, and nothing is learned.
+    data demand at least ``OUT_OF_REACH`` times as much, and the patterns are explained no better than by an empty
+    object. Within the trough a network may still learn to draw: the picture then shows the specimen, at a wrong level.
     Anywhere: relative spread of ``|O|²`` below ``FLAT`` times what the energies of the patterns demand, or below
     ``CONSTANT`` in a network that has learned nothing; both only if it lasts, and if the loss gains little meanwhile: a
     network that starts as the empty object is flat, too, but learns.
@@ -34,15 +35,22 @@ def flat_amplitude(evidence: TrainingEvidence) -> Diagnosis | None:
     drawn, loss = evidence.now.drawn, evidence.now.train_loss
     if drawn.finite < 1.0:
         return None
-    if drawn.in_trough >= TROUGH_SHARE and _out_of_reach(evidence.now) and evidence.nothing_learned:
+    if drawn.in_trough >= TROUGH_SHARE and _out_of_reach(evidence.now) and fits_worse_than_nothing(evidence.now):
+        fit = evidence.now.fit
         return Diagnosis(
             "flat-amplitude",
             "error",
-            f"Over {100 * drawn.in_trough:.0f} % of the light the amplitude has collapsed into the trough of its "
-            f"activation SiLU, at {SILU_MINIMUM:.3f}, where {drawn.demanded_amplitude:.3g} is needed; it cannot leave "
-            f"it, and the loss stays at about {loss:.3g}.",
+            f"Over {100 * drawn.in_trough:.0f} % of the light the amplitude is in the trough of its activation SiLU, "
+            f"between {TROUGH:.2f} and {SILU_MINIMUM:.3f}, where {drawn.demanded_amplitude:.3g} is needed: it is "
+            f"negative, and cannot reach the level of the patterns (R-factor {fit.r_factor:.2f}, that of an empty "
+            f"object {fit.empty_r_factor:.2f}).",
             "Train with another seed, or with the recipe reliable or compatible: they start as the transparent object.",
-            {"in_trough": drawn.in_trough, "demanded_amplitude": drawn.demanded_amplitude, "loss": loss},
+            {
+                "in_trough": drawn.in_trough,
+                "demanded_amplitude": drawn.demanded_amplitude,
+                "r_factor": fit.r_factor,
+                "loss": loss,
+            },
         )
     if not (evidence.standing_still and evidence.lasting(_is_flat)):
         return None
@@ -63,7 +71,7 @@ def flat_amplitude(evidence: TrainingEvidence) -> Diagnosis | None:
 def partly_flat(evidence: TrainingEvidence) -> Diagnosis | None:
     """Find a part of the light, from ``PART`` on, that stays in SiLU's trough, where the rest does not."""
     share = evidence.now.drawn.in_trough
-    if share >= TROUGH_SHARE and evidence.nothing_learned:
+    if share >= TROUGH_SHARE and fits_worse_than_nothing(evidence.now):
         return None
     if not evidence.lasting(lambda one: one.drawn.in_trough >= PART and _out_of_reach(one)):
         return None

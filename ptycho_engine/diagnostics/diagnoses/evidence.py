@@ -68,6 +68,11 @@ def gain(before: float, after: float) -> float:
     return (before - after) / abs(before) if before else 0.0
 
 
+def fits_worse_than_nothing(reading: Reading) -> bool:
+    """Whether the patterns are explained no better than by an empty object, by their R-factor alone."""
+    return not reading.fit.r_factor < reading.fit.empty_r_factor
+
+
 def fits_like_nothing(reading: Reading) -> bool:
     """Whether a network fits no better than an empty object, and its patches agree no better than by chance."""
     fit = reading.fit
