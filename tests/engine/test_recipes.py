@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from ptycho_engine.config import TrainConfig
+from ptycho_engine.config import ModelConfig, TrainConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.gradient_clip import GradientClip
 from ptycho_engine.models.architectures import ARCHITECTURES
@@ -117,9 +118,12 @@ def test_larger_steps_of_the_reliable_recipe_go_further(gridsize: int, batch_siz
 
 
 @pytest.mark.parametrize(("gridsize", "batch_size"), [(1, 16), (2, 4), (3, 2), (5, 1)])
-def test_a_step_of_the_reliable_recipe_takes_16_patterns_at_every_gridsize(gridsize: int, batch_size: int) -> None:
-    assert plan_training(TrainConfig(gridsize=gridsize), 64, PROBE).batch_size == batch_size
-    assert plan_training(TrainConfig(gridsize=gridsize, recipe="compatible"), 64, PROBE).batch_size == 16
+def test_a_step_takes_16_patterns_at_every_gridsize_except_in_ptychopinn_s_recipe(
+    gridsize: int, batch_size: int
+) -> None:
+    for recipe in ("reliable", "compatible"):
+        assert plan_training(TrainConfig(gridsize=gridsize, recipe=recipe), 64, PROBE).batch_size == batch_size
+    assert plan_training(TrainConfig(gridsize=gridsize, recipe="upstream"), 64, PROBE).batch_size == 16
     assert plan_training(TrainConfig(gridsize=gridsize, batch_size=7), 64, PROBE).batch_size == 7
 
 
@@ -127,4 +131,15 @@ def test_the_reliable_recipe_shares_one_object_and_reads_patterns_alone() -> Non
     plan = plan_training(TrainConfig(gridsize=2), 64, PROBE)
     assert plan.shared_object
     assert not plan.model.object_big
-    assert not plan_training(TrainConfig(recipe="compatible"), 64, PROBE).shared_object
+
+
+def test_the_compatible_recipe_trains_ptychopinn_s_network_as_the_reliable_one_trains_its_own() -> None:
+    reliable, compatible = (
+        plan_training(TrainConfig(gridsize=2, recipe=name), 64, PROBE) for name in ("reliable", "compatible")
+    )
+    assert replace(reliable, model=compatible.model, schedule=compatible.schedule) == compatible
+    assert [reliable.schedule(done / 10) for done in range(11)] == [
+        compatible.schedule(done / 10) for done in range(11)
+    ]
+    assert compatible.model == replace(ModelConfig(n=64, gridsize=2), n_filters_scale=1)
+    assert not plan_training(TrainConfig(recipe="upstream"), 64, PROBE).shared_object
