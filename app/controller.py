@@ -249,15 +249,16 @@ class Controller(QObject):
         self.train_config_used.emit(request.config)
         return True
 
-    def infer(self, compatibility: str = "none") -> None:
-        """Infer the current dataset with the current bundle, on demand as an older PtychoPINN release did."""
+    def infer(self, settings: InferConfig | None = None) -> None:
+        """Infer the current dataset with the current bundle, by default in the usual way."""
+        settings = InferConfig() if settings is None else settings
         state = self._session.state
         bundle = state.bundle_as_read
         if state.dataset is None or bundle is None:
             missing = "a dataset" if state.dataset is None else "a bundle"
             self._refuse("infer", f"Inference needs {missing}. Open one first.")
             return
-        older = "" if compatibility == "none" else f", as PtychoPINN {compatibility}"
+        older = "" if settings.compatibility == "none" else f", as PtychoPINN {settings.compatibility}"
         job = JobState(
             self.runner.new_id("infer"),
             "infer",
@@ -266,7 +267,7 @@ class Controller(QObject):
             bundle_id=state.bundle_id,
         )
         # Nothing is written without a folder; the statistics are those that the Statistics panel shows.
-        config = InferConfig(compatibility=compatibility, log_patch_stats=True)
+        config = replace(settings, log_patch_stats=True)
         verb = partial(self._verbs.infer, state.dataset, bundle, config)
         self._compute(Task(job, verb, "compute"))
 
