@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from app.bundle_work import BundleWork
 from app.canvas_work import CanvasWork
 from app.display.exports import Export
-from app.jobs.bundle_reader import compare_open_bundles, study_bundle
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd, JobEvent
@@ -59,6 +59,7 @@ class Controller(QObject):
         self.runner = JobRunner(session, self)
         self.scan_reader = ScanReader(session, self.runner, self)
         self._given: set[Path] = set()
+        self.bundles = BundleWork(session, self.runner, self._verbs, self)
         self.canvases = CanvasWork(session, self.runner, self)
         self.watching = Watching(session, self.runner, self._verbs, self)
 
@@ -157,22 +158,6 @@ class Controller(QObject):
 
     def _examine(self, key: str, document: Dataset | Bundle, bundle: Bundle | None) -> Iterator[DocumentExamined]:
         return examine(key, self._verbs.examine(document, bundle))
-
-    def study(self, bundle_id: str) -> None:
-        """Compute figures of the layers of a bundle, and look into its file."""
-        bundle = self._session.state.bundles.get(bundle_id)
-        if bundle is None:
-            return
-        job = JobState(self.runner.new_id("study"), "study", f"Reading the layers of {bundle.name}")
-        self.runner.start(Task(job, partial(study_bundle, bundle_id, bundle), "study"))
-
-    def compare(self, a: str, b: str) -> None:
-        """Find what differs between two open bundles."""
-        one, other = (self._session.state.bundles.get(key) for key in (a, b))
-        if one is None or other is None:
-            return
-        job = JobState(self.runner.new_id("compare"), "compare", f"Comparing {one.name} with {other.name}")
-        self.runner.start(Task(job, partial(compare_open_bundles, a, one, b, other), "compare"))
 
     def dismiss(self, key: str, name: str) -> None:
         """Put a finding away."""

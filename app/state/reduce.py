@@ -29,7 +29,7 @@ from app.state.app_events import (
     WatchTold,
 )
 from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
-from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
 from app.state.canvas_changes import (
     begun_canvas,
     inferred,
@@ -49,6 +49,7 @@ from app.state.figure_changes import (
     compared,
     opened_figures,
     opened_run_figures,
+    ranked,
     studied,
     unstudied,
 )
@@ -168,6 +169,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _with_reading(state, event)
         case BundleStudied():
             return studied(state, event)
+        case ReadingsRanked():
+            return ranked(state, event)
         case BundlesCompared():
             return compared(state, event)
         case _:
