@@ -50,7 +50,7 @@ class Bench:
 
     def settle(self) -> None:
         runner = self.controller.runner
-        self.qtbot.waitUntil(lambda: not runner.busy and not runner.reading, timeout=20_000)
+        self.qtbot.waitUntil(lambda: not runner.busy and not runner.reading, timeout=60_000)
 
 
 @pytest.fixture
