@@ -33,7 +33,7 @@ from app.state.app_events import (
 )
 from app.state.app_state import JobState, LogEntry, Notice, run_id
 from app.state.canvas_changes import pixel_size_of
-from app.state.examinations import DocumentExamined
+from app.state.examinations import DocumentExamined, finding_key
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from app.watching import RUNNING_NOTICE, Watching
@@ -286,8 +286,11 @@ class Controller(QObject):
         self._compute(Task(job, partial(self._verbs.simulate, path), "compute"))
 
     def _compute(self, task: Task) -> bool:
+        # What was found of the job before is told no more, unless this one comes from the queue: nobody has seen it.
+        found = () if task.notice_key else self._session.state.diagnoses
         if self.runner.start(task):
-            self._session.apply(NoticeClosed("busy"), NoticeClosed(task.notice_key or task.job.verb))
+            closed = ("busy", task.notice_key or task.job.verb, *(finding_key("job", one.id) for one in found))
+            self._session.apply(*(NoticeClosed(key) for key in closed))
             return True
         self._refuse("busy", "Another job is running. Wait for its end, or stop it.")
         return False
