@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 from app.panels.training import why_not_queue, why_not_resume, why_not_start
 from app.state.app_state import AppState
 from app.widgets.icons import icon
+from ptycho_engine.config import InferConfig
 from ptycho_engine.inference_compatibility import MODES
 
 
@@ -90,6 +91,8 @@ class ActionSpec:
 
 INFER_AS = {f"infer_as_{name}": name for name in MODES}
 """The compatibility mode of each action that infers as an older release did."""
+INFERENCES = {"infer": InferConfig(), **{action: InferConfig(compatibility=name) for action, name in INFER_AS.items()}}
+"""The settings of each action that infers at once."""
 
 ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "&Open…", "Ctrl+O", "Open scans, bundles and patch statistics", icon="open"),
@@ -115,6 +118,12 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "resume", "&Resume training", "Ctrl+Shift+T", "Go on with the stopped training", why_not_resume, "resume"
     ),
     ActionSpec("infer", "&Infer", "Ctrl+I", "Infer the current scan with the current bundle", why_not_infer, "infer"),
+    ActionSpec(
+        "infer_with",
+        "Infer &with settings…",
+        "Ctrl+Shift+I",
+        "Choose groups, weights, crop, VarPro, passes of refinement and the device, then infer",
+    ),
     *(
         ActionSpec(
             action,

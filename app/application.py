@@ -19,6 +19,7 @@ from app.device_line import DeviceLine
 from app.display_server import DisplayCheck
 from app.errors import Failure
 from app.examiner import Examiner
+from app.infer_dialog import InferDialog
 from app.job_end_notice import JobEndNotice
 from app.jobs.verbs import EngineVerbs
 from app.main_window import MainWindow
@@ -69,6 +70,7 @@ class Application(QObject):
         self.examiner = Examiner(self.session, self.controller.examine, self)
         self.preview_reader = PreviewReader(self.session, self.controller.read_previews, self)
         self.commands = WindowCommands(self.window, self.session, self.controller)
+        self.infer_dialog = InferDialog(self.session, self.window)
         open_again = partial(self.controller.open_files, again=True)
         self.keeper = SessionKeeper(self.session, self.settings, open_again, self.controller.select_frame, self)
         self.job_end_notice = JobEndNotice(self.session, self.window)
@@ -83,6 +85,8 @@ class Application(QObject):
         connect_intents(self.window.job_bar, intents, without=("cancel_asked",))
         connect_intents(self.window, intents, without=("train_asked", "theme_asked"))
         connect_intents(WatchActions(self.window), intents)
+        connect_intents(self.infer_dialog, intents)
+        self.window.actions_by_id["infer_with"].triggered.connect(self.infer_dialog.present)
         self.window.theme_asked.connect(self.change_theme)
         training = self.window.panels.get("training")
         if isinstance(training, TrainingPanel):

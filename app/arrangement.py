@@ -116,6 +116,9 @@ class Arrangement:
 
     def _place_docks(self) -> None:
         layout = LAYOUTS[self.layout_id]
+        for placed in self._docks.values():
+            # A dock that shared its place with another would leave the bar of their tabs behind.
+            self._window.removeDockWidget(placed)
         for spec in self._specs:
             dock = self._docks.get(spec.panel_id)
             if dock is None:

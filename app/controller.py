@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from app.bundle_work import BundleWork
 from app.canvas_work import CanvasWork
 from app.display.exports import Export
-from app.jobs.bundle_reader import compare_open_bundles, study_bundle
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd, JobEvent
@@ -33,7 +33,7 @@ from app.state.app_events import (
 )
 from app.state.app_state import JobState, LogEntry, Notice, run_id
 from app.state.canvas_changes import pixel_size_of
-from app.state.examinations import DocumentExamined
+from app.state.examinations import DocumentExamined, finding_key
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from app.watching import RUNNING_NOTICE, Watching
@@ -59,6 +59,7 @@ class Controller(QObject):
         self.runner = JobRunner(session, self)
         self.scan_reader = ScanReader(session, self.runner, self)
         self._given: set[Path] = set()
+        self.bundles = BundleWork(session, self.runner, self._verbs, self)
         self.canvases = CanvasWork(session, self.runner, self)
         self.watching = Watching(session, self.runner, self._verbs, self)
 
@@ -158,22 +159,6 @@ class Controller(QObject):
     def _examine(self, key: str, document: Dataset | Bundle, bundle: Bundle | None) -> Iterator[DocumentExamined]:
         return examine(key, self._verbs.examine(document, bundle))
 
-    def study(self, bundle_id: str) -> None:
-        """Compute figures of the layers of a bundle, and look into its file."""
-        bundle = self._session.state.bundles.get(bundle_id)
-        if bundle is None:
-            return
-        job = JobState(self.runner.new_id("study"), "study", f"Reading the layers of {bundle.name}")
-        self.runner.start(Task(job, partial(study_bundle, bundle_id, bundle), "study"))
-
-    def compare(self, a: str, b: str) -> None:
-        """Find what differs between two open bundles."""
-        one, other = (self._session.state.bundles.get(key) for key in (a, b))
-        if one is None or other is None:
-            return
-        job = JobState(self.runner.new_id("compare"), "compare", f"Comparing {one.name} with {other.name}")
-        self.runner.start(Task(job, partial(compare_open_bundles, a, one, b, other), "compare"))
-
     def dismiss(self, key: str, name: str) -> None:
         """Put a finding away."""
         self._session.apply(DiagnosisDismissed(key, name))
@@ -249,15 +234,16 @@ class Controller(QObject):
         self.train_config_used.emit(request.config)
         return True
 
-    def infer(self, compatibility: str = "none") -> None:
-        """Infer the current dataset with the current bundle, on demand as an older PtychoPINN release did."""
+    def infer(self, settings: InferConfig | None = None) -> None:
+        """Infer the current dataset with the current bundle, by default in the usual way."""
+        settings = InferConfig() if settings is None else settings
         state = self._session.state
         bundle = state.bundle_as_read
         if state.dataset is None or bundle is None:
             missing = "a dataset" if state.dataset is None else "a bundle"
             self._refuse("infer", f"Inference needs {missing}. Open one first.")
             return
-        older = "" if compatibility == "none" else f", as PtychoPINN {compatibility}"
+        older = "" if settings.compatibility == "none" else f", as PtychoPINN {settings.compatibility}"
         job = JobState(
             self.runner.new_id("infer"),
             "infer",
@@ -266,7 +252,7 @@ class Controller(QObject):
             bundle_id=state.bundle_id,
         )
         # Nothing is written without a folder; the statistics are those that the Statistics panel shows.
-        config = InferConfig(compatibility=compatibility, log_patch_stats=True)
+        config = replace(settings, log_patch_stats=True)
         verb = partial(self._verbs.infer, state.dataset, bundle, config)
         self._compute(Task(job, verb, "compute"))
 
@@ -300,8 +286,11 @@ class Controller(QObject):
         self._compute(Task(job, partial(self._verbs.simulate, path), "compute"))
 
     def _compute(self, task: Task) -> bool:
+        # What was found of the job before is told no more, unless this one comes from the queue: nobody has seen it.
+        found = () if task.notice_key else self._session.state.diagnoses
         if self.runner.start(task):
-            self._session.apply(NoticeClosed("busy"), NoticeClosed(task.notice_key or task.job.verb))
+            closed = ("busy", task.notice_key or task.job.verb, *(finding_key("job", one.id) for one in found))
+            self._session.apply(*(NoticeClosed(key) for key in closed))
             return True
         self._refuse("busy", "Another job is running. Wait for its end, or stop it.")
         return False

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import dialogs
-from app.actions import ACTIONS, INFER_AS, Actions
+from app.actions import ACTIONS, INFERENCES, Actions
 from app.arrangement import AREAS, Arrangement
 from app.display.exports import with_suffix
 from app.display.wording import duration
@@ -43,8 +43,8 @@ class MainWindow(QMainWindow):
     """A list of paths."""
     train_asked = Signal()
     """Train as it is filled in."""
-    infer_asked = Signal(str)
-    """In the way of which release, ``"none"`` for the right way."""
+    infer_asked = Signal(object)
+    """``InferConfig``."""
     resume_asked = Signal(object)
     stop_asked = Signal()
     save_bundle_asked = Signal(object)
@@ -142,7 +142,7 @@ class MainWindow(QMainWindow):
             "quit": self.close,
             "train": self._train,
             "resume": self._resume,
-            **dict.fromkeys(("infer", *INFER_AS), self._infer),
+            **dict.fromkeys(INFERENCES, self._infer),
             "stop": self.stop_asked.emit,
             "simulate": self._ask_where_to_simulate,
             "reset_layout": self.arrangement.reset,
@@ -270,7 +270,7 @@ class MainWindow(QMainWindow):
 
     def _infer(self) -> None:
         sender = self.sender()
-        self.infer_asked.emit(INFER_AS.get(sender.objectName() if sender is not None else "", "none"))
+        self.infer_asked.emit(INFERENCES[sender.objectName() if sender is not None else "infer"])
 
     def _resume(self) -> None:
         self.resume_asked.emit(None)

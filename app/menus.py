@@ -36,7 +36,7 @@ class Menus(QObject):
             self._put(edit, name)
         self._fill_view(bar.addMenu("&View"), specs)
         run = bar.addMenu("&Run")
-        for name in ("train", "queue", "resume", "infer"):
+        for name in ("train", "queue", "resume", "infer", "infer_with"):
             self._put(run, name)
         older = run.addMenu("Infer &as")
         older.setToolTipsVisible(True)

@@ -1,6 +1,6 @@
 """What a bundle may leave open about its network, and how a person or the patterns settle it."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -122,13 +122,19 @@ def rank_assumptions(
     return tuple(sorted(found, key=lambda candidate: candidate.deviance))
 
 
+def is_decided(candidates: Sequence[Candidate]) -> bool:
+    """Tell whether the patterns decide between ways to read a network, the best first: the next fits 5 % worse."""
+    return len(candidates) < 2 or candidates[1].deviance > (1.0 + _DECIDED) * candidates[0].deviance
+
+
 def settle(dataset: Dataset, bundle: Bundle, device: "torch.device | str") -> Generator[MessageLogged, None, Bundle]:
     """Return a bundle without open settings: those that fit the patterns best, with what was found told."""
     if not bundle.assumed:
         return bundle
-    best, *others = rank_assumptions(dataset, bundle, device)
-    figures = "; ".join(one.figures() for one in (best, *others))
-    if not others[0].deviance > (1.0 + _DECIDED) * best.deviance:
+    candidates = rank_assumptions(dataset, bundle, device)
+    best, *others = candidates
+    figures = "; ".join(one.figures() for one in candidates)
+    if not is_decided(candidates):
         # Not decided by the patterns: what is most common is the better guess.
         usual = next(one for one in (best, *others) if _is_usual(one, bundle.model))
         yield MessageLogged(

@@ -57,6 +57,8 @@ class ArrayInfo:
     compressed: bool
     role: str = ""
     """What Ptychoscope takes it for (``"diffraction"``, ``"probe"`` …), empty when it is not used."""
+    value_range: tuple[float, float] | None = None
+    """Least and greatest finite value, of the modulus of complex ones; ``None`` for what is too large to be read."""
 
 
 @dataclass(frozen=True, slots=True)

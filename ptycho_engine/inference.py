@@ -25,6 +25,7 @@ from ptycho_engine.inference_files import InferenceFiles
 from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference, require_fitting
 from ptycho_engine.inference_preview import InferencePreview
 from ptycho_engine.inference_sample import InferenceSample
+from ptycho_engine.inference_settings import NEEDS_TWO_PARTS, without_meaning
 from ptycho_engine.inference_stats import InferenceStats
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
 from ptycho_engine.inference_varpro import SolvedFactors
@@ -229,6 +230,8 @@ def _opening_notes(job: InferenceJob) -> Iterator[MessageLogged]:
     yield MessageLogged("info", f"{n_groups} groups of {channels}; {job.level.note}")
     if job.level.warning:
         yield MessageLogged("warning", job.level.warning)
+    if job.varpro is not None and "varpro" in without_meaning(job.config, job.bundle):
+        yield MessageLogged("warning", f"VarPro will say little. {NEEDS_TWO_PARTS}")
     if job.mode is not None:
         level = "" if abs(job.input_level - 1) < 0.01 else f"; the network reads {_level(job.input_level)}"
         yield MessageLogged("warning", f"{job.mode.note}{level}. Phases are left as drawn, nothing is refined")

@@ -54,6 +54,8 @@ class CompatibilityMode:
     described: Described
     without_effect: tuple[str, ...]
     """Settings that the release does not have."""
+    takes_whole_scan: bool = False
+    """Whether it leaves no choice of how many patterns are taken."""
 
     def ignored(self, config: InferConfig) -> list[str]:
         """Return the names of the settings that were given, as they are not the default, and do nothing here."""
@@ -189,6 +191,7 @@ MODES: dict[str, CompatibilityMode] = {
             stitcher=_barycentric,
             described="canvas",
             without_effect=("weights",),
+            takes_whole_scan=True,
         ),
     )
 }

@@ -79,8 +79,15 @@ def _dataset(file: Path, frames: bool) -> Inspection:
         "positions_y": [float(positions[:, 0].min()), float(positions[:, 0].max())],
         "positions_x": [float(positions[:, 1].min()), float(positions[:, 1].max())],
         "arrays": [
-            {"key": a.key, "shape": list(a.shape), "dtype": a.dtype, "n_bytes": a.n_bytes, "role": a.role}
-            for a in dataset.arrays
+            {
+                "key": one.key,
+                "shape": list(one.shape),
+                "dtype": one.dtype,
+                "range": None if one.value_range is None else list(one.value_range),
+                "n_bytes": one.n_bytes,
+                "role": one.role,
+            }
+            for one in dataset.arrays
         ],
     }
     if frames:

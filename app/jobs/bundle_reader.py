@@ -4,10 +4,11 @@ The Bundle panel asks with ``study_asked(bundle_id)`` and ``comparison_asked(a, 
 hands what they yield to ``Session.apply``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
+from ptycho_engine.assumptions import Candidate
 from ptycho_engine.documents import Bundle
 from ptycho_engine.errors import EngineError
 
@@ -41,6 +42,14 @@ def _with_file(found: BundleStudied) -> BundleStudied:
         return replace(found, digests=archive_digests(path), safety=safety_report(path))
     except (EngineError, OSError) as error:
         return replace(found, problem=str(error))
+
+
+def rank_readings(found: ReadingsRanked, rank: Callable[[], tuple[Candidate, ...]]) -> Iterator[ReadingsRanked]:
+    """Yield ``found`` with the ways to read a network, or with why they cannot be compared."""
+    try:
+        yield replace(found, candidates=rank())
+    except EngineError as error:
+        yield replace(found, problem=str(error))
 
 
 def compare_open_bundles(a: str, one: Bundle, b: str, other: Bundle) -> Iterator[BundlesCompared]:

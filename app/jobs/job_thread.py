@@ -18,7 +18,7 @@ from app.errors import Failure, describe
 from app.jobs.mailbox import Mailbox
 from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
 from app.state.app_state import JobOutcome
-from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
 from app.state.canvas_readings import CanvasesCompared, PhasePrepared, ReconstructionOpened
 from app.state.examinations import DocumentExamined
 from app.state.preview_history import PreviewsRead
@@ -45,6 +45,7 @@ JobEvent: TypeAlias = (
     | DocumentExamined
     | BundleStudied
     | BundlesCompared
+    | ReadingsRanked
     | CanvasesCompared
     | PhasePrepared
     | PreviewsRead

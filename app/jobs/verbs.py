@@ -15,6 +15,7 @@ from app.jobs.unfinished import marked, offer_unfinished
 from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
 from app.state.canvas_readings import ReconstructionOpened
 from app.state.preview_history import PreviewHistory, PreviewsRead
+from ptycho_engine.assumptions import Candidate
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset, RunRecord
 from ptycho_engine.events import (
@@ -81,6 +82,12 @@ class EngineVerbs:
         if isinstance(document, Bundle):
             return examine_bundle(document)
         return examine_dataset(document) if bundle is None else examine_pair(document, bundle)
+
+    def rank_assumptions(self, dataset: Dataset, bundle: Bundle) -> tuple[Candidate, ...]:
+        """Compare the ways to read a network by what they predict of a scan, on the CPU: a job may have the GPU."""
+        from ptycho_engine.assumptions import rank_assumptions
+
+        return rank_assumptions(dataset, bundle, "cpu")
 
     def train(
         self,

@@ -2,7 +2,6 @@
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -18,7 +17,8 @@ from app.display.wording import n_bytes
 from app.panels.panel import Panel
 from app.state.bundle_readings import BundlesCompared, BundleStudied
 from app.state.session import Session
-from app.widgets.assumption_form import AssumptionForm
+from app.widgets.assumption_form import AssumptionForm, found_text
+from app.widgets.caption_table import CaptionTable
 from app.widgets.comparison_view import ComparisonView
 from app.widgets.content_or_hint import ContentOrHint
 from app.widgets.elided_label import ElidedLabel
@@ -67,6 +67,8 @@ class BundlePanel(Panel):
     """``str``, ``str | None``: read a setting that the bundle leaves open so; ``None`` leaves it to the patterns."""
     study_asked = Signal(str)
     """The layers and the file of this bundle should be looked into."""
+    ranking_asked = Signal(str, str)
+    """How this bundle is best read should be found by the patterns of this scan."""
     comparison_asked = Signal(str, str)
     """These two bundles should be compared."""
     export_asked = Signal(object)
@@ -77,6 +79,7 @@ class BundlePanel(Panel):
         self._shown: Bundle | None = None
         self._study: BundleStudied | None = None
         self._asked: Bundle | None = None
+        self._ranked: tuple[Bundle, str] | None = None
         self._pair: tuple[Bundle | None, Bundle | None] = (None, None)
         self._comparison: BundlesCompared | None = None
         self.heading = ElidedLabel(parent=self)
@@ -143,16 +146,13 @@ class BundlePanel(Panel):
 
     def _summary(self) -> QWidget:
         upper = QWidget(self)
-        self._card = QWidget(upper)
-        self.card = QFormLayout(self._card)
-        self.card.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        self.card.setContentsMargins(0, 6, 0, 6)
+        self.card = CaptionTable(upper)
         self.open_settings = AssumptionForm(upper)
         self.open_settings.chosen.connect(self.assume_asked)
         above = QVBoxLayout(upper)
         above.setContentsMargins(4, 4, 4, 0)
         above.addWidget(self.open_settings)
-        above.addWidget(self._card)
+        above.addWidget(self.card)
         above.addStretch(1)
         # A scroll area gives wrapped lines the height they need.
         scroll = QScrollArea(self)
@@ -174,24 +174,19 @@ class BundlePanel(Panel):
         if bundle is None:
             return
         self._show_study(bundle)
+        self._show_ranking(bundle)
         self._show_comparison()
 
     def _show_bundle(self, bundle: Bundle | None) -> None:
-        while self.card.rowCount():
-            self.card.removeRow(0)
         if bundle is None:
             self.pages.show_hint(NONE_OPEN)
+            self.card.show_lines(())
             for table in (self.parameter_view.table, self.layer_view.table, self.members, self.safety.table):
                 table.content.set_rows([])
             return
         self.pages.show_content()
         self.heading.setText(bundle.name)
-        for caption, text in card_lines(bundle):
-            label = QLabel(text, self._card)
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            self.card.addRow(caption, label)
+        self.card.show_lines(card_lines(bundle))
         self.parameter_view.show_parameters(bundle_parameters(bundle))
         self.layer_view.show_network(bundle.state, channels_last=bundle.era == TENSORFLOW_ERA)
         self.members.content.set_rows(member_rows(bundle, None))
@@ -214,6 +209,22 @@ class BundlePanel(Panel):
             self.members.content.set_rows(member_rows(bundle, study))
             self.archive.setText(archive_text(study))
             self.safety.show_report(study.safety, study.problem)
+
+    def _show_ranking(self, bundle: Bundle) -> None:
+        """Say how the network is best read by the patterns of the current scan, or ask for it to be found."""
+        state = self.session.state
+        dataset, key = state.dataset, state.dataset_id
+        if not bundle.assumed or dataset is None or key is None or dataset.n != bundle.model.n:
+            self.open_settings.show_found("")
+            return
+        found = state.rankings.get(state.bundle_id or "")
+        if found is not None and found.dataset_id == key:
+            self.open_settings.show_found(found.problem or found_text(dataset.name, found.candidates))
+            return
+        self.open_settings.show_found(f"Being compared with {dataset.name}…")
+        if self._ranked is None or self._ranked[0] is not bundle or self._ranked[1] != key:
+            self._ranked = (bundle, key)
+            self.ranking_asked.emit(state.bundle_id or "", key)
 
     def _show_comparison(self, *_: object) -> None:
         state = self.session.state

@@ -6,8 +6,9 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QLabel, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
+from app.display.array_rows import HEADER, array_rows
 from app.display.scan_figures import mask_text
-from app.display.wording import n_bytes, whole
+from app.display.wording import whole
 from app.panels.panel import Panel
 from app.state.readings import FrameRead, ReadingKind, RegionSummed, ScanReading, ScanSummarised
 from app.state.session import Session
@@ -20,7 +21,7 @@ from app.widgets.profile_plot import ProfilePlot
 from app.widgets.reading_bar import ReadingBar
 from app.widgets.scan_map import ScanMap
 from ptycho_engine.diagnostics.radial_profile import radial_profile
-from ptycho_engine.documents import ArrayInfo, Dataset, Rectangle
+from ptycho_engine.documents import Dataset, Rectangle
 
 
 class DatasetPanel(Panel):
@@ -103,7 +104,7 @@ class DatasetPanel(Panel):
         self.mode.setToolTip("Which mode of the probe is shown")
         self.probe = ComplexPair("Probe", "probe amplitude [√counts]", self)
         self.object = ComplexPair("Object", "physical amplitude (transmission)", self)
-        self.arrays = NumberTable("Arrays of the file", ("shape", "dtype", "used as", "size"), self)
+        self.arrays = NumberTable("Arrays of the file", HEADER, self)
         self.arrays.fit_columns()
         self.notes = QLabel(self)
         self.notes.setWordWrap(True)
@@ -220,6 +221,8 @@ class DatasetPanel(Panel):
             self.mask_line.setText(f"Pixels: {mask_text(figures.mask)}")
             self.viewer.set_mask(figures.mask)
             self.map.set_frames(figures.frames)
+            if self._dataset is not None:
+                self._list_arrays(self._dataset)
         self._paint_profile()
 
     def _paint_region(self) -> None:
@@ -284,11 +287,9 @@ class DatasetPanel(Panel):
             self.probe.show_values(dataset.probe[index])
 
     def _list_arrays(self, dataset: Dataset) -> None:
-        rows = [
-            (info.key, (" × ".join(map(str, info.shape)) or "scalar", info.dtype, info.role or "–", _size_text(info)))
-            for info in dataset.arrays
-        ]
-        self.arrays.set_rows(rows)
+        summary = self.session.state.summaries.get(self.session.state.dataset_id or "")
+        read = None if summary is None or not summary.figures.n_done else summary.figures.maximum
+        self.arrays.set_rows(array_rows(dataset, read))
         measured = f"Patterns hold {dataset.measurement}."
         photons = f" {dataset.n_photons:.3g} photons in an average pattern." if dataset.n_photons else ""
         self.notes.setText("\n".join([f"{dataset.path or dataset.name}", measured + photons, *dataset.notes]))
@@ -370,7 +371,3 @@ def _column(*widgets: QWidget) -> QWidget:
         grows = isinstance(widget, (ImageView, NumberTable, ScanMap, ProfilePlot, ComplexPair, QTabWidget))
         column.addWidget(widget, 1 if grows else 0)
     return page
-
-
-def _size_text(info: ArrayInfo) -> str:
-    return f"{n_bytes(info.n_bytes)}{', compressed' if info.compressed else ''}"

@@ -92,6 +92,10 @@ class DiagnosesPanel(Panel):
         self.table.setSelectionMode(Table.SelectionMode.SingleSelection)
         # A click on a long name must not push the severity out of sight.
         self.table.setAutoScroll(False)
+        self.about = _paragraph(self)
+        font = self.about.font()
+        font.setBold(True)
+        self.about.setFont(font)
         self.finding = _paragraph(self)
         self.figures = _paragraph(self)
         self.hint = _paragraph(self)
@@ -119,7 +123,7 @@ class DiagnosesPanel(Panel):
         details = QWidget(self)
         column = QVBoxLayout(details)
         column.setContentsMargins(6, 0, 0, 0)
-        for paragraph in (self.finding, self.hint, self.figures):
+        for paragraph in (self.about, self.finding, self.hint, self.figures):
             column.addWidget(paragraph)
         column.addStretch(1)
         scroll = QScrollArea(self)
@@ -130,8 +134,8 @@ class DiagnosesPanel(Panel):
         split.addWidget(self.table)
         split.addWidget(scroll)
         split.setStretchFactor(0, 1)
-        split.setStretchFactor(1, 2)
-        split.setSizes([320, 300])
+        split.setStretchFactor(1, 1)
+        split.setSizes([300, 300])
         split.setChildrenCollapsible(False)
         return split
 
@@ -161,6 +165,7 @@ class DiagnosesPanel(Panel):
         row = self._selected()
         if row is None:
             return
+        self.about.setText(row.about)
         self.finding.setText(row.finding.message)
         self.hint.setText(f"→ {row.finding.hint}" if row.finding.hint else "")
         self.figures.setText(figures_text(row.finding))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from app.state.app_state import JobOutcome, JobState, Lane, LogEntry, Notice
-from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
 from app.state.canvas_readings import CanvasesCompared, PhasePrepared, PixelSizeGiven, ReconstructionOpened
 from app.state.examinations import DocumentExamined
 from app.state.preview_history import PreviewsRead
@@ -208,6 +208,7 @@ AppEvent: TypeAlias = (
     | ScanReading
     | BundleStudied
     | BundlesCompared
+    | ReadingsRanked
     | CanvasesCompared
     | PhasePrepared
     | PixelSizeGiven

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
 from app.state.canvas_readings import CanvasesCompared, PhasePrepared
 from app.state.growing import GrowingTable
 from app.state.preview_history import PreviewHistory
@@ -309,6 +309,8 @@ class AppState:
     """How the last reading of each kind stands."""
     studies: Mapping[str, BundleStudied] = field(default_factory=_nothing)
     """What was computed of each bundle, where somebody looked."""
+    rankings: Mapping[str, ReadingsRanked] = field(default_factory=_nothing)
+    """How the bundles that leave something open are best read, by the patterns of a scan."""
     compared: BundlesCompared | None = None
     """The two bundles that were compared last."""
 

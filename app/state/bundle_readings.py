@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ptycho_engine.assumptions import Candidate
 from ptycho_engine.bundles.digests import ArchiveDigests
 from ptycho_engine.bundles.safety import SafetyReport
 from ptycho_engine.diagnostics.layer_figures import LayerFigures
@@ -28,6 +29,20 @@ class BundleStudied:
     problem: str = ""
     """Why there is no digest or no safety report."""
     done: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadingsRanked:
+    """The ways to read the network of a bundle that leaves something open, by how well they predict a scan."""
+
+    delivery: ClassVar[Delivery] = Delivery.LATEST
+    bundle_id: str
+    dataset_id: str
+    bundle: Bundle
+    candidates: tuple[Candidate, ...] = ()
+    """The best first."""
+    problem: str = ""
+    """Why they cannot be compared with this scan."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

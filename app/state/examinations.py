@@ -71,7 +71,7 @@ def forgotten(state: AppState, key: str) -> AppState:
     for other in gone:
         state = replace(state, examinations=without_entry(state.examinations, other))
     dismissed = frozenset(one for one in state.dismissed if one[0] not in gone)
-    closed = {_notice_key(other, finding) for other in gone for finding in _notices_of(state, other)}
+    closed = {finding_key(other, finding) for other in gone for finding in _notices_of(state, other)}
     notices = tuple(notice for notice in state.notices if notice.key not in closed)
     return replace(state, dismissed=dismissed, notices=notices)
 
@@ -95,15 +95,16 @@ def _all(state: AppState) -> Iterator[Listed]:
 
 
 def _notices_of(state: AppState, key: str) -> list[str]:
-    prefix = _notice_key(key, "")
+    prefix = finding_key(key, "")
     return [notice.key.removeprefix(prefix) for notice in state.notices if notice.key.startswith(prefix)]
 
 
-def _notice_key(key: str, name: str) -> str:
+def finding_key(key: str, name: str) -> str:
+    """Return the key of the notice of a finding, of a document or of the ``"job"``."""
     return f"diagnosis:{key}:{name}"
 
 
 def _with_notice(state: AppState, key: str, name: str, finding: Diagnosis) -> AppState:
-    notice = Notice(_notice_key(key, finding.id), finding.severity, f"{name}: {finding.message}", finding.hint)
+    notice = Notice(finding_key(key, finding.id), finding.severity, f"{name}: {finding.message}", finding.hint)
     others = tuple(old for old in state.notices if old.key != notice.key)
     return replace(state, notices=(*others, notice))

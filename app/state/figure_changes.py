@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.state.app_events import FiguresOpened, RunOpened
 from app.state.app_state import AppState, JobState, document_id
-from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
 from app.state.entries import with_entry, without_entry
 from ptycho_engine.runs.run_figures import RunFigures
 
@@ -56,6 +56,13 @@ def studied(state: AppState, event: BundleStudied) -> AppState:
     return replace(state, studies=with_entry(state.studies, event.bundle_id, event))
 
 
+def ranked(state: AppState, event: ReadingsRanked) -> AppState:
+    """Return the state with how a bundle is best read, unless its file was opened anew meanwhile."""
+    if state.bundles.get(event.bundle_id) is not event.bundle:
+        return state
+    return replace(state, rankings=with_entry(state.rankings, event.bundle_id, event))
+
+
 def compared(state: AppState, event: BundlesCompared) -> AppState:
     """Return the state with a comparison, if both bundles are still open."""
     return replace(state, compared=event) if {event.a, event.b} <= set(state.bundles) else state
@@ -65,4 +72,9 @@ def unstudied(state: AppState, bundle_id: str) -> AppState:
     """Return the state without what was computed of a bundle that was closed or is opened anew."""
     found = state.compared
     kept = None if found is not None and bundle_id in (found.a, found.b) else found
-    return replace(state, studies=without_entry(state.studies, bundle_id), compared=kept)
+    return replace(
+        state,
+        studies=without_entry(state.studies, bundle_id),
+        rankings=without_entry(state.rankings, bundle_id),
+        compared=kept,
+    )

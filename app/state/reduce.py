@@ -29,7 +29,7 @@ from app.state.app_events import (
     WatchTold,
 )
 from app.state.app_state import AppState, JobState, Lane, LogEntry, Losses, Notice, document_id, run_id
-from app.state.bundle_readings import BundlesCompared, BundleStudied
+from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
 from app.state.canvas_changes import (
     begun_canvas,
     inferred,
@@ -43,12 +43,13 @@ from app.state.canvas_readings import CanvasesCompared, PhasePrepared, PixelSize
 from app.state.closed_documents import reopened, with_closed
 from app.state.document_changes import assumed, chosen, closed
 from app.state.entries import with_entry, without_entry
-from app.state.examinations import DocumentExamined, examined, forgotten
+from app.state.examinations import DocumentExamined, examined, finding_key, forgotten
 from app.state.figure_changes import (
     begun_figures,
     compared,
     opened_figures,
     opened_run_figures,
+    ranked,
     studied,
     unstudied,
 )
@@ -171,6 +172,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return _with_reading(state, event)
         case BundleStudied():
             return studied(state, event)
+        case ReadingsRanked():
+            return ranked(state, event)
         case BundlesCompared():
             return compared(state, event)
         case _:
@@ -362,7 +365,7 @@ def _diagnosed(state: AppState, found: Diagnosis, time_s: float) -> AppState:
     others = tuple(other for other in state.diagnoses if other.id != found.id)
     state = _logged(state, LogEntry(found.severity, f"{found.message} {found.hint}".rstrip(), time_s, found.id))
     if found.severity != "info":
-        state = _noticed(state, Notice(f"diagnosis:{found.id}", found.severity, found.message, found.hint))
+        state = _noticed(state, Notice(finding_key("job", found.id), found.severity, found.message, found.hint))
     return replace(state, diagnoses=(*others, found))
 
 

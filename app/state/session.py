@@ -46,7 +46,7 @@ SLICES: dict[str, tuple[str, ...]] = {
     "log_changed": ("log",),
     "selection_changed": ("selected_frame", "dataset_id"),
     "frames_changed": ("frame", "groups", "summaries", "regions", "readings"),
-    "studies_changed": ("studies", "compared"),
+    "studies_changed": ("studies", "rankings", "compared"),
     "notices_changed": ("notices",),
     "queue_changed": ("queue",),
 }

@@ -68,6 +68,8 @@ class ConfigForm(QWidget, Generic[ConfigT]):
         self._labels = dict(labels or {})
         self._no_wheel = _NoWheel(self)
         self.editors: dict[str, Editor] = {}
+        self._field_labels: dict[str, QLabel] = {}
+        self._helps: dict[str, str] = {}
         usual_fields, self._advanced = QWidget(self), QWidget(self)
         usual, advanced = _form(usual_fields), _form(self._advanced)
         for name, (entry, default, type_name) in options_of(kind).items():
@@ -118,6 +120,14 @@ class ConfigForm(QWidget, Generic[ConfigT]):
                 with suppress(ValueError, OverflowError):
                     _show(editor, value)
 
+    def allow(self, name: str, hindrance: str) -> None:
+        """Grey a field and say why it means nothing now, or let it be filled in where there is no ``hindrance``."""
+        editor, label = self.editors[name], self._field_labels[name]
+        text = f"{hindrance}\n\n{self._helps[name]}" if hindrance else self._helps[name]
+        for widget in (editor, label):
+            widget.setEnabled(not hindrance)
+            widget.setToolTip(text)
+
     def label(self, name: str) -> str:
         """Return the label of a field."""
         if name in self._labels:
@@ -150,6 +160,8 @@ class ConfigForm(QWidget, Generic[ConfigT]):
         label.setBuddy(editor)
         form.addRow(label, editor)
         self.editors[name] = editor
+        self._field_labels[name] = label
+        self._helps[name] = editor.toolTip()
 
     def _check(self) -> None:
         try:

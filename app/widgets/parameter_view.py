@@ -35,10 +35,9 @@ class ParameterView(QWidget):
         self._parameters: tuple[Parameter, ...] = ()
         self.only_unusual = QCheckBox("Only what is not as &usual", self)
         self.only_unusual.setToolTip("Hide what has its usual value, and what has none")
-        self.table = Table("Parameters", HEADER, stretch=4, parent=self)
+        self.table = Table("Parameters", HEADER, stretch=3, parent=self)
         self.table.limit_width(1, 120)
         self.table.limit_width(2, 80)
-        self.table.limit_width(3, 380)
         self.table.setSortingEnabled(True)
         # In the order of the file until a column is clicked.
         self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)

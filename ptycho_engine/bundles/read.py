@@ -132,7 +132,7 @@ def _described(
 def _name(path: Path) -> str:
     if path.name == FILE_NAME and path.parent.name:
         return path.parent.name
-    return path.name.removesuffix(".zip").removesuffix(".ckpt")
+    return path.name.removesuffix(".zip").removesuffix(".h5").removesuffix(".ckpt")
 
 
 def _with_records(bundle: Bundle, metadata: Mapping[str, Any]) -> Bundle:

@@ -18,6 +18,8 @@ from ptycho_engine.formats.schema import ALIASES, role_of
 from ptycho_engine.formats.zip_members import Archive, ArrayMember, read_archive, read_array
 
 _SAMPLED_FRAMES = 4
+_RANGED_BYTES = 4 * 2**20
+"""Arrays up to this size are read for their range when a scan opens: the positions of 500,000 patterns."""
 _MAX_SIDE_PX = 8192
 """No detector has larger patterns, and one of these alone takes 256 MiB of memory."""
 _LARGE_COUNT = 256
@@ -315,11 +317,33 @@ def _said_measurement(metadata: Mapping[str, Any]) -> Literal["amplitude", "inte
 def array_table(archive: Archive) -> tuple[ArrayInfo, ...]:
     """Return every member of an archive for the table of arrays, unreadable ones with their reason as dtype."""
     arrays = [
-        ArrayInfo(array.key, array.shape, array.dtype.name, array.n_bytes, array.member.deflated, role_of(array.key))
+        ArrayInfo(
+            array.key,
+            array.shape,
+            array.dtype.name,
+            array.n_bytes,
+            array.member.deflated,
+            role_of(array.key),
+            _value_range(archive, array),
+        )
         for array in archive.arrays
     ]
     others = [ArrayInfo(member.name, (), reason, member.n_bytes, member.deflated) for member, reason in archive.others]
     return tuple(arrays + others)
+
+
+def _value_range(archive: Archive, array: ArrayMember) -> tuple[float, float] | None:
+    if array.n_bytes > _RANGED_BYTES or array.dtype.kind not in "biufc":
+        return None
+    try:
+        values = read_array(archive, array)
+    except DatasetError:
+        # Only an array that is used has to be whole.
+        return None
+    finite = values[np.isfinite(values)]
+    if array.dtype.kind == "c":
+        finite = np.abs(finite)
+    return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
 def _fingerprint(archive: Archive) -> str:

@@ -11,9 +11,10 @@ from app.state.app_events import NoticeRaised, RunOpened
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from ptycho_engine import events
 from ptycho_engine.arrays import frozen_array
+from ptycho_engine.assumptions import Candidate
 from ptycho_engine.config import InferConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset, Diagnosis, LossHistory, RunRecord
-from ptycho_engine.errors import BundleError, InputError
+from ptycho_engine.errors import BundleError, DatasetError, InputError
 from ptycho_engine.events import DiagnosisFound, EngineEvent, MessageLogged, Progressed
 from tests.app.samples import (
     canvas_updated,
@@ -67,6 +68,15 @@ class FakeVerbs(EngineVerbs):
         yield events.Progressed(1, 2, "patterns")
         for finding in self.findings.get(document.name if bundle is None else "pair", ()):
             yield events.DiagnosisFound(finding)
+
+    def rank_assumptions(self, dataset: Dataset, bundle: Bundle) -> tuple[Candidate, ...]:
+        """Find a far better fit of the second of two readings, unless the scan is called otherwise."""
+        self.calls.append(("rank", (dataset.name, bundle.name)))
+        if dataset.name == "dark":
+            raise DatasetError("its patterns are dark", "Choose another.")
+        near = 1.01 if dataset.name == "vague" else 2.0
+        readings = ({"output": "real_imag"}, {"output": "amp_phase"})
+        return tuple(Candidate(words, 10.0 * near**place, 0.25) for place, words in enumerate(readings))
 
     def train(
         self,

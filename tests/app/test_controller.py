@@ -13,6 +13,8 @@ from app.state.app_state import AppState
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from ptycho_engine.config import TrainConfig
+from ptycho_engine.documents import Diagnosis
+from ptycho_engine.events import DiagnosisFound
 from tests.app.fake_verbs import FakeVerbs
 
 SCAN = Path("/nowhere/scan.npz")
@@ -289,3 +291,18 @@ def test_a_canvas_whose_scan_was_closed_is_not_refined(bench: Bench) -> None:
     bench.controller.refine(RefineRequest(7))
     assert bench.messages() == ["The scan of this canvas is not open any more. Open it again, then infer."]
     assert bench.verbs.calls[-1][0] == "infer"
+
+
+@pytest.mark.usefixtures("expects_notice")
+def test_findings_of_the_job_before_are_told_no_more(bench: Bench) -> None:
+    finding = Diagnosis("input-scale-mismatch", "error", "too bright", "Normalise.", {})
+    bench.controller.open_files([SCAN, BUNDLE])
+    bench.settle()
+    bench.controller.infer()
+    bench.settle()
+    assert bench.state.job is not None
+    bench.session.deliver(bench.state.job.id, (DiagnosisFound(finding),))
+    assert [notice.message for notice in bench.state.notices] == ["too bright"]
+    bench.controller.infer()
+    bench.settle()
+    assert not bench.state.notices

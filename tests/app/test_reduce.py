@@ -159,7 +159,7 @@ def test_a_finding_is_listed_once() -> None:
     assert state.diagnoses == (second,)
     assert [(entry.level, entry.text) for entry in state.log] == [("warning", "a b"), ("error", "c d")]
     assert [(notice.key, notice.level, notice.message, notice.count) for notice in state.notices] == [
-        ("diagnosis:plateau", "error", "c", 2)
+        ("diagnosis:job:plateau", "error", "c", 2)
     ]
     remark = events.DiagnosisFound(Diagnosis("remark", "info", "e", "f"))
     assert len(after(remark, start=state).notices) == 1

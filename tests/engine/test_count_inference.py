@@ -219,3 +219,16 @@ def test_a_notebook_gets_counts_of_a_network_that_reads_them(scan: Dataset, bund
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-4, atol=1e-5 * expected.max())
     with pytest.raises(ConfigError, match="predicts intensities"):
         predict_amplitude(model, patches, np.zeros((2, 1, 2)), scan.probe)
+
+
+@pytest.mark.parametrize("kind", ["amplitude", "counts"])
+def test_varpro_of_amplitude_and_phase_is_warned_of(scan: Dataset, bundle: Bundle, kind: str) -> None:
+    amplitudes = tiny_scan(8)
+    one, dataset = (bundle, scan)
+    if kind == "amplitude":
+        config = TrainConfig(gridsize=1, n_groups=8, batch_size=4, epochs=1, n_filters_scale=1, accelerator="cpu")
+        one, dataset = bundle_of(job_of(amplitudes, config), best=True), amplitudes
+    told = [
+        event.text for event in infer(dataset, one, replace(INFER, varpro=True)) if isinstance(event, MessageLogged)
+    ]
+    assert any("draws amplitude and phase" in text for text in told) == (kind == "amplitude")

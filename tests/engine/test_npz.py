@@ -49,6 +49,10 @@ def test_the_real_scan(run1084_dir: Path) -> None:
     assert dataset.object_.shape == (227, 226)
     assert not dataset.probe.flags.writeable
     assert {info.key: info.role for info in dataset.arrays}["diff3d"] == "diffraction"
+    ranges = {info.key: info.value_range for info in dataset.arrays}
+    assert ranges["diff3d"] is None  # 13 MB: told when its patterns are read
+    assert ranges["xcoords"] == (raw["xcoords"].min(), raw["xcoords"].max())
+    assert ranges["probeGuess"] == pytest.approx((np.abs(raw["probeGuess"]).min(), np.abs(raw["probeGuess"]).max()))
 
 
 def test_an_experiment_without_patterns_is_no_scan_but_can_be_simulated_from(run1084_dir: Path) -> None:

@@ -267,6 +267,19 @@ def test_true_patches_raise_nothing(scan: Dataset) -> None:
     assert evidence.fit.r_factor == pytest.approx(noise, rel=0.1)
 
 
+def test_a_release_that_mirrors_is_told_of_where_patches_agree_nowhere(scan: Dataset) -> None:
+    noise = np.random.default_rng(3).standard_normal((2, scan.n_scan, scan.n, scan.n)).astype(np.float32)
+    patches = (noise[0] + 1j * noise[1]).astype(np.complex64)
+    mirrored = _evidence(scan, patches=patches, placed_with=PLACEMENTS["both axes negated"])
+    found = {one.id: one for one in diagnose(mirrored)}
+    assert "do not show it" in found["mirrored-placement"].message
+    assert "mirrored-placement" not in {one.id for one in diagnose(_evidence(scan, patches=patches))}
+    # Of a file that is mirrored itself, the release makes the right canvas.
+    y_x = -scan.scan_positions
+    twice = _evidence(scan, positions=y_x, placed_with=PLACEMENTS["both axes negated"])
+    assert "mirrored-placement" not in {one.id for one in diagnose(twice)}
+
+
 @pytest.mark.parametrize("name", [name for name in PLACEMENTS if name != "as given"])
 def test_true_patches_tell_every_wrong_placement(name: str, scan: Dataset) -> None:
     # Placed at M p where p is right: the inverse of M is what would mend it.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ptycho_engine.diagnostics.diagnoses.check import Check
-from ptycho_engine.diagnostics.diagnoses.placements import AS_GIVEN, MIRRORED
+from ptycho_engine.diagnostics.diagnoses.placements import AS_GIVEN, MIRRORED, PLACEMENTS
 from ptycho_engine.diagnostics.diagnoses.result_evidence import ResultEvidence
 from ptycho_engine.documents import Diagnosis
 
@@ -14,8 +14,13 @@ MARGIN = 0.1
 
 
 def mirrored_placement(evidence: ResultEvidence) -> Diagnosis | None:
-    """Find patches that agree better with their neighbours at minus the offset than where they were placed."""
+    """Find patches that agree better with their neighbours at minus the offset than where they were placed.
+
+    A release that mirrors is known to do so: patches that agree nowhere do not hide it.
+    """
     best = better_placement(evidence)
+    if best is None and _mirrors_unseen(evidence):
+        return _by_request(evidence)
     if best is None or best[0] != MIRRORED:
         return None
     _, agreed, given = best
@@ -26,6 +31,25 @@ def mirrored_placement(evidence: ResultEvidence) -> Diagnosis | None:
         f"{given:.2f} where they were placed: the canvas is stitched mirrored.",
         "Stitch with compatibility none; with that setting, change the sign of both xcoords and ycoords.",
         {"agreement_mirrored": agreed, "agreement_as_placed": given},
+    )
+
+
+def _mirrors_unseen(evidence: ResultEvidence) -> bool:
+    """Tell whether patches were placed at minus their offset, and do not agree there: else the file is mirrored too."""
+    agreement = evidence.agreements.get(AS_GIVEN, 0.0)
+    return np.array_equal(evidence.placed_with, PLACEMENTS[MIRRORED]) and not agreement >= LEAST_AGREEMENT
+
+
+def _by_request(evidence: ResultEvidence) -> Diagnosis:
+    mirrored, given = (evidence.agreements.get(name, float("nan")) for name in (MIRRORED, AS_GIVEN))
+    return Diagnosis(
+        "mirrored-placement",
+        "error",
+        "The release that was asked for places patches at minus their offset from the scan's centre: the canvas is "
+        f"stitched mirrored. The patches themselves do not show it: neighbours agree by {given:.2f} there, and by "
+        f"{mirrored:.2f} at plus.",
+        "Stitch with compatibility none.",
+        {"agreement_mirrored": mirrored, "agreement_as_placed": given},
     )
 
 

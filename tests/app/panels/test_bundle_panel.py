@@ -50,7 +50,7 @@ class Bench:
 
     def settle(self) -> None:
         runner = self.controller.runner
-        self.qtbot.waitUntil(lambda: not runner.busy and not runner.reading, timeout=20_000)
+        self.qtbot.waitUntil(lambda: not runner.busy and not runner.reading, timeout=60_000)
 
 
 @pytest.fixture
@@ -95,6 +95,40 @@ def test_a_closed_bundle_is_forgotten(bench: Bench) -> None:
     assert not bench.session.state.assumptions
     bench.open("output")
     assert bench.panel.open_settings.boxes["output"].currentText() == BY_THE_PATTERNS
+
+
+@pytest.mark.parametrize(
+    ("scan", "words"),
+    [
+        (
+            "scan",
+            "patterns of scan fit best: network draws real and imaginary part (deviance 10, R-factor 0.25). Next: ",
+        ),
+        (
+            "vague",
+            "patterns of vague do not decide, so the usual is assumed. Best: network draws real and imaginary part",
+        ),
+        ("dark", "its patterns are dark"),
+    ],
+)
+def test_the_likeliest_reading_is_found_with_an_open_scan(bench: Bench, scan: str, words: str) -> None:
+    bench.session.apply(BundleLoaded(replace(make_bundle(), assumed=("output",))))
+    bench.settle()
+    assert not bench.panel.open_settings.found.isVisible()
+    bench.session.apply(DatasetOpened(make_dataset(scan)))
+    bench.settle()
+    assert words in bench.panel.open_settings.found.text()
+    assert bench.panel.open_settings.found.isVisible()
+    bench.choose("output", "amp_phase")
+    bench.settle()
+    assert [name for name, _ in bench.verbs.calls] == ["rank"]
+    bench.session.apply(DatasetOpened(make_dataset("another")))
+    bench.settle()
+    assert [name for name, _ in bench.verbs.calls] == ["rank", "rank"]
+    key = bench.session.state.bundle_id
+    assert key is not None
+    bench.session.apply(DocumentClosed(key))
+    assert not bench.session.state.rankings
 
 
 DEMO = Path(__file__).resolve().parents[3] / "resources" / "demo" / "wts.h5.zip"
@@ -208,3 +242,12 @@ def test_what_was_computed_of_a_file_that_was_opened_anew_is_dropped(bench: Benc
     assert bench.session.state.studies.get(key) is not old[key]
     bench.settle()
     assert bench.session.state.studies[key].bundle is bench.session.state.bundle
+
+
+def test_no_line_of_the_summary_is_cut(bench: Bench) -> None:
+    notes = tuple(f"Note {number} of this bundle, {'which is long, ' * number}and is shown." for number in range(5))
+    bench.session.apply(BundleLoaded(replace(make_bundle(), notes=notes)))
+    bench.panel.resize(700, 900)
+    texts = bench.panel.card.texts
+    bench.qtbot.waitUntil(lambda: all(text.height() >= text.heightForWidth(text.width()) > 0 for text in texts))
+    assert bench.panel.card.texts[-1].text() == "\n".join(notes)

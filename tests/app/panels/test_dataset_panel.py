@@ -240,17 +240,21 @@ def test_the_table_tells_every_array_and_what_it_is_used_as(qtbot: QtBot) -> Non
     session, panel, _ = _panel(qtbot)
     arrays = (
         ArrayInfo("diff3d", (9, 64, 64), "float32", 147456, True, "diffraction"),
-        ArrayInfo("x", (), "int8", 1, False),
+        ArrayInfo("x", (), "int8", 1, False, "", (3.0, 3.0)),
+        ArrayInfo("xcoords", (9,), "float64", 72, False, "x", (-1.5, 12.25)),
     )
     notes = ("The patterns lie along the last axis.",)
     session.apply(DatasetOpened(replace(letter_dataset(), arrays=arrays, notes=notes, object_=None)))
-    assert [panel.arrays.text_at(0, column) for column in range(4)] == [
+    greatest = letter_dataset().diffraction(slice(None)).max()
+    assert [panel.arrays.text_at(0, column) for column in range(5)] == [
         "9 × 64 × 64",
         "float32",
+        f"up to {greatest:.4g}",
         "diffraction",
         "144.0 KiB, compressed",
     ]
-    assert panel.arrays.text_at(1, 0) == "scalar"
+    assert (panel.arrays.text_at(1, 0), panel.arrays.text_at(1, 2)) == ("scalar", "3")
+    assert panel.arrays.text_at(2, 2) == "-1.5 … 12.25"
     assert "The patterns lie along the last axis." in panel.notes.text()
     assert not panel.tabs.isTabEnabled(panel.object_tab)
 
