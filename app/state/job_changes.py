@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from app.state.app_events import JobHeld, JobPausing
 from app.state.app_state import AppState, JobState
+from app.state.examinations import finding_key
 from app.state.preview_history import PreviewHistory
 from ptycho_engine.events import DiagnosisWithdrawn, PatchPreview
 
@@ -45,5 +46,5 @@ def without_finding(state: AppState, name: str) -> AppState:
     return replace(
         state,
         diagnoses=tuple(one for one in state.diagnoses if one.id != name),
-        notices=tuple(one for one in state.notices if one.key != f"diagnosis:{name}"),
+        notices=tuple(one for one in state.notices if one.key != finding_key("job", name)),
     )

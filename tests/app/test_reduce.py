@@ -169,7 +169,7 @@ def test_a_finding_that_does_not_hold_any_more_is_gone_from_list_and_notices_but
     found = [events.DiagnosisFound(Diagnosis(name, "error", name, "h")) for name in ("not-learning", "overfit")]
     state = after(*found, events.DiagnosisWithdrawn("not-learning", 4))
     assert [one.id for one in state.diagnoses] == ["overfit"]
-    assert [notice.key for notice in state.notices] == ["diagnosis:overfit"]
+    assert [notice.key for notice in state.notices] == ["diagnosis:job:overfit"]
     assert [(entry.level, entry.source) for entry in state.log] == [
         ("error", "not-learning"), ("error", "overfit"), ("info", "not-learning"),
     ]  # fmt: skip
