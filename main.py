@@ -3,6 +3,7 @@
 import sys
 
 from app.application import main
+from ptycho_engine.process_end import end_process
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    end_process(main(sys.argv))

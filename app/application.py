@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pyqtgraph as pg
 from PySide6.QtCore import QObject
@@ -13,7 +14,8 @@ from PySide6.QtWidgets import QApplication
 
 from app.collector import Collector
 from app.controller import Controller
-from app.crash_report import CrashFile, Hooks, crash_failure
+from app.crash_file import CrashFile, crash_failure
+from app.crash_report import Hooks
 from app.demo import Demo
 from app.device_line import DeviceLine
 from app.display_server import DisplayCheck
@@ -22,6 +24,7 @@ from app.examiner import Examiner
 from app.infer_dialog import InferDialog
 from app.job_end_notice import JobEndNotice
 from app.jobs.verbs import EngineVerbs
+from app.leaving import Leaving
 from app.main_window import MainWindow
 from app.panels.registry import PANELS
 from app.panels.training import TrainingPanel
@@ -39,9 +42,7 @@ from app.watch_actions import WatchActions
 from app.window_commands import WindowCommands
 from app.wiring import connect_intents, intents_of
 from ptycho_engine.config import TrainConfig
-
-LEAVING_MS = 5_000
-"""How long the process waits for its threads after the window is gone."""
+from ptycho_engine.process_end import end_process
 
 
 class Application(QObject):
@@ -74,6 +75,7 @@ class Application(QObject):
         open_again = partial(self.controller.open_files, again=True)
         self.keeper = SessionKeeper(self.session, self.settings, open_again, self.controller.select_frame, self)
         self.job_end_notice = JobEndNotice(self.session, self.window)
+        self.leaving = Leaving(self.session, self)
         self._wire()
         if self.settings.problem:
             self.tell(Notice("settings", "warning", self.settings.problem))
@@ -98,6 +100,7 @@ class Application(QObject):
         self.controller.runner.computed.connect(self.queue.follow)
         self.window.leave_asked.connect(self.queue.leave)
         self.window.leave_asked.connect(self.keeper.note)
+        self.window.leave_asked.connect(self.leaving.begin)
         self.controller.runner.idle.connect(self.window.finish_leaving)
         self.window.notice_bar.acted.connect(self.controller.act_on_notice)
         self.window.menus.show_recent(self.settings.settings.recent_files)
@@ -153,11 +156,11 @@ class Application(QObject):
         if folder is not None:
             self.settings.change(resume_run=str(folder))
         self.device_line.stop()
+        self.leaving.end()
         self.controller.runner.cancel_all()
         self.controller.watching.watches.stop_all()
-        ended = self.controller.runner.wait(LEAVING_MS)
-        self.controller.watching.watches.wait(LEAVING_MS)
-        return ended
+        ended = self.controller.runner.wait(self.leaving.milliseconds_left())
+        return self.controller.watching.watches.wait(self.leaving.milliseconds_left()) and ended
 
 
 def arguments_of(argv: Sequence[str]) -> argparse.Namespace:
@@ -203,8 +206,11 @@ def main(argv: Sequence[str]) -> int:
     if earlier:
         application.tell_failure(crash_failure(earlier, crash_file.kept))
     application.window.show()
+    # Not ``quit``, which asks the window first.
+    application.leaving.insisted.connect(partial(qt.exit, 0))
     collector = Collector()
     application.controller.runner.idle.connect(collector.collect_all)
+    application.window.leave_asked.connect(collector.rest)
     demo = Demo(application.session, application.controller, application.window) if arguments.demo else None
     restore = not (arguments.demo or arguments.screenshot_dir)
     application.open_first_files(arguments.files, restore=restore)
@@ -243,6 +249,6 @@ def _print_paths(paths: list[Path]) -> None:
     sys.stdout.flush()
 
 
-def run() -> int:
+def run() -> NoReturn:
     """Start the window as an installed program."""
-    return main(sys.argv)
+    end_process(main(sys.argv))

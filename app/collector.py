@@ -37,7 +37,12 @@ class Collector(QObject):
 
     def collect_all(self) -> None:
         """Collect everything now: a job has ended, and what it held in cycles may be large."""
-        gc.collect()
+        if self._timer.isActive():
+            gc.collect()
+
+    def rest(self) -> None:
+        """Collect no more: the process is about to end, and whoever closed the window waits for it."""
+        self._timer.stop()
 
     def stop(self) -> None:
         """Leave it to Python again."""

@@ -17,7 +17,6 @@ from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd, JobEvent
 from app.jobs.reader import examine, find_groups
 from app.jobs.run_opener import run_folder_of
-from app.jobs.unfinished import RESUME_KEY
 from app.jobs.verbs import CanvasExport, EngineVerbs, existing
 from app.scan_reader import ScanReader
 from app.state.app_events import (
@@ -31,7 +30,7 @@ from app.state.app_events import (
     NoticeClosed,
     NoticeRaised,
 )
-from app.state.app_state import JobState, LogEntry, Notice, run_id
+from app.state.app_state import RESUME_KEY, JobState, LogEntry, Notice, run_id
 from app.state.canvas_changes import pixel_size_of
 from app.state.examinations import DocumentExamined, finding_key
 from app.state.requests import RefineRequest, TrainRequest
@@ -96,7 +95,6 @@ class Controller(QObject):
     def act_on_notice(self, key: str) -> None:
         """Do what the button of a notice says."""
         if key.startswith(RESUME_KEY):
-            self._session.apply(NoticeClosed(key))
             self.resume(key.removeprefix(RESUME_KEY))
         elif key == RUNNING_NOTICE:
             self.watching.watch_running()
@@ -187,6 +185,7 @@ class Controller(QObject):
         if request is None:
             self._refuse("train", "There is no stopped training to go on with. Start a new one.")
             return
+        self._session.apply(NoticeClosed(f"{RESUME_KEY}{key}"))
         self._train(request, resume=True)
 
     def _train(self, request: TrainRequest, *, resume: bool, queued: bool = False) -> bool:

@@ -1,18 +1,15 @@
-"""What becomes of errors that nobody caught, and of a crash: nothing is silent, and nothing kills the window."""
+"""What becomes of errors that nobody caught: nothing is silent, and nothing kills the window."""
 
-import faulthandler
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 from PySide6.QtCore import QMessageLogContext, QObject, QtMsgType, Signal, qInstallMessageHandler
 
-from app.errors import Failure, describe
+from app.errors import describe
 from app.state.app_state import Level, LogEntry
 
 _LEVELS: dict[QtMsgType, Level] = {
@@ -79,53 +76,3 @@ class _LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level: Level = "error" if record.levelno >= logging.ERROR else "warning"
         self._tell(LogEntry(level, record.getMessage(), record.created, record.name))
-
-
-class CrashFile:
-    """A file that a crash writes to, and that is offered at the next start.
-
-    Parameters
-    ----------
-    folder
-        The state folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "crash.log"
-        self.kept: Path | None = None
-        """Where the report of the last crash was set aside."""
-        self._stream: TextIO | None = None
-
-    def earlier(self) -> str:
-        """Return what the last crash left and set it aside, empty if there was none."""
-        try:
-            text = self.path.read_text(encoding="utf-8", errors="replace")
-            if text.strip():
-                self.kept = self.path.replace(self.path.with_name(f"crash-{time.strftime('%Y%m%d-%H%M%S')}.log"))
-        except OSError:
-            return ""
-        return text.strip()
-
-    def open(self) -> None:
-        """Let a crash of the interpreter write where every thread stood."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self.path.open("w", encoding="utf-8")
-        except OSError:
-            return
-        faulthandler.enable(self._stream)
-
-    def close(self) -> None:
-        """Take the file away after a clean end."""
-        if self._stream is None:
-            return
-        faulthandler.disable()
-        self._stream.close()
-        self._stream = None
-        self.path.unlink(missing_ok=True)
-
-
-def crash_failure(text: str, kept: Path | None) -> Failure:
-    """Return the words for a crash of the last start, and where its report is kept."""
-    where = f" The report is kept in {kept}." if kept is not None else ""
-    return Failure("Crash", f"Ptychoscope ended unexpectedly last time.{where}", text, expected=False)

@@ -152,13 +152,13 @@ def compute_settings(*, deterministic: bool) -> Iterator[None]:
     import torch
 
     threads = torch.get_num_threads()
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
-    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    was_deterministic = torch.get_deterministic_debug_mode()
     was_cudnn, was_searching = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     torch.set_num_threads(compute_threads())
     if deterministic:
         os.environ.setdefault(*_CUBLAS_SETTING)
-        torch.use_deterministic_algorithms(True)
+        # As ``use_deterministic_algorithms``, which also imports all of torch's compiler: a second, not needed here.
+        torch.set_deterministic_debug_mode("error")
     torch.backends.cudnn.deterministic = deterministic
     # Searching for the fastest convolution picks by the clock, so it may pick another one next time.
     torch.backends.cudnn.benchmark = not deterministic
@@ -166,7 +166,7 @@ def compute_settings(*, deterministic: bool) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
+        torch.set_deterministic_debug_mode(was_deterministic)
         torch.backends.cudnn.deterministic = was_cudnn
         torch.backends.cudnn.benchmark = was_searching
 

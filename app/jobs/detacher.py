@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ptycho_engine
+from app.jobs.unfinished import mark_detached
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle
 from ptycho_engine.errors import OutputError
@@ -53,6 +54,7 @@ def start_detached(training: DetachedTraining) -> Iterator[EngineEvent]:
     )
     pid = _spawn(command, training.folder)
     note_process(training.folder, pid, command)
+    mark_detached(training.folder)
     yield MessageLogged("info", f"{training.folder.name} trains in process {pid}, also without this window.")
 
 

@@ -125,6 +125,14 @@ def _request(record: RunRecord, values: Mapping[str, Any], opened: Mapping[str, 
     except (EngineError, TypeError):
         # Written by another version, with settings that this one does not know.
         return None
+    from ptycho_engine.runs.detached import noted_process
+
     return TrainRequest(
-        config, opened["dataset"], opened.get("test_dataset"), record.path, False, tuple(one for one in further if one)
+        config,
+        opened["dataset"],
+        opened.get("test_dataset"),
+        record.path,
+        further_dataset_ids=tuple(one for one in further if one),
+        # It goes on as it was begun.
+        detached=noted_process(record.path) is not None,
     )

@@ -80,6 +80,10 @@ class LogEntry:
     source: str = ""
 
 
+RESUME_KEY = "resume:"
+"""Begins the key of a notice whose button goes on with a training; the id of the run follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One sentence in the notice bar, until the person closes it."""

@@ -6,7 +6,18 @@ from types import MappingProxyType
 from typing import assert_never
 
 from app.state.app_events import NoticeRaised, WatchBegan, WatchedRunStopping, WatchStopped, WatchTold
-from app.state.app_state import AppState, JobState, Level, LogEntry, Notice, RunView, WatchedRun, document_id, run_id
+from app.state.app_state import (
+    RESUME_KEY,
+    AppState,
+    JobState,
+    Level,
+    LogEntry,
+    Notice,
+    RunView,
+    WatchedRun,
+    document_id,
+    run_id,
+)
 from app.state.entries import with_entry, without_entry
 from app.state.job_changes import withdrawn_words, without_finding
 from ptycho_engine import events as engine
@@ -171,7 +182,14 @@ def told_by_run(state: AppState, told: WatchTold, apply: Apply, log: Log, time_s
             words = f"{name}: {ended.watched[key].message or event.run.state}"
             level = "warning" if event.died or event.run.state == "failed" else "info"
             ended = log(ended, LogEntry(level, words, time_s, name))
-            return apply(ended, NoticeRaised(Notice(f"ended:{key}", level, words))) if level == "warning" else ended
+            if level != "warning":
+                return ended
+            continued = event.died and event.run.checkpoint is not None and key in state.requests
+            notice = Notice(f"ended:{key}", level, words)
+            if continued:
+                action = f"Continue from epoch {event.run.epoch}"
+                notice = Notice(f"{RESUME_KEY}{key}", level, words, str(event.run.path), action=action)
+            return apply(ended, NoticeRaised(notice))
         case engine.FiguresLogged():
             figures = MappingProxyType({**watched.figures, **event.figures})
             return _with(state, key, replace(watched, figures=figures))

@@ -65,8 +65,8 @@ def _run(verb: Verb, arguments: argparse.Namespace, console: Console) -> int:
             return verb.run(arguments, console, interrupt)
     except Interrupted as stopped:
         return stopped.exit_status
-    except KeyboardInterrupt as second:
-        return 128 + (second.args[0] if second.args else signal.SIGINT)
+    except KeyboardInterrupt as at_once:
+        return 128 + (at_once.args[0] if at_once.args else signal.SIGINT)
     except OSError as error:
         if not isinstance(error, BrokenPipeError) and error.errno != errno.EIO:
             return _defect(error, arguments, console)

@@ -1,4 +1,8 @@
-"""Signals end a verb cleanly: the first asks it to stop, the second stops it at once."""
+"""Signals end a verb cleanly: the first asks it to stop, the second stops it at once.
+
+While nothing is computed that could be kept, the first one stops at once as well: to import torch or to read a large
+scan takes longer than whoever sends it waits.
+"""
 
 import signal
 from collections.abc import Generator, Iterator
@@ -7,8 +11,9 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from ptycho_engine.cli.console import Console
-from ptycho_engine.events import EngineEvent
+from ptycho_engine.events import DiagnosisFound, EngineEvent, MessageLogged
 
+_BEFORE_THE_WORK = (MessageLogged, DiagnosisFound)
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
@@ -21,12 +26,13 @@ class Interrupted(Exception):
 
 
 class Interrupt:
-    """Holds the signal handlers for the length of a verb. A handler only sets a flag."""
+    """Holds the signal handlers for the length of a verb. While it computes, a handler only sets a flag."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self.heard: int | None = None
         """The signal that has come."""
+        self._computes = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -51,6 +57,8 @@ class Interrupt:
         """Pass on events; when a signal has come, close the verb, which keeps what is to be kept."""
         try:
             for event in events:
+                # And so to the end of the program: what is told of a result that is there should be whole.
+                self._computes = self._computes or not isinstance(event, _BEFORE_THE_WORK)
                 yield event
                 self.check()
         except Interrupted:
@@ -62,6 +70,7 @@ class Interrupt:
             events.close()
 
     def _heard(self, number: int, _: FrameType | None) -> None:
-        if self.heard is not None:
+        second, self.heard = self.heard is not None, number
+        if second or not self._computes:
+            # Not an ``Exception``: libraries that are being imported swallow those.
             raise KeyboardInterrupt(number)
-        self.heard = number

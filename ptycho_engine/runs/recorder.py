@@ -83,7 +83,7 @@ def record(events: Iterator[EngineEvent], folder: RunFolder) -> Generator[Engine
                 yield event
                 if warning is not None:
                     yield warning
-        except GeneratorExit:
+        except (GeneratorExit, KeyboardInterrupt):
             recorder.finish("stopped")
             raise
         except BaseException as error:

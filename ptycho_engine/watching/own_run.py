@@ -26,6 +26,7 @@ from ptycho_engine.watching.event_reading import event_of, values_of_line
 from ptycho_engine.watching.growing_lines import GrowingLines
 
 _MAX_BYTES = 16 * 2**20
+_CRASH = "Fatal Python error: "
 NEWS_FILES = ("events.jsonl", RUN_FILE, "metrics.csv", CONSOLE_FILE)
 
 
@@ -143,8 +144,18 @@ class OwnRun:
             except EngineError as error:
                 yield MessageLogged("warning", f"The bundle of {self.folder.name} cannot be read: {error}")
         died = described.get("state") == "running"
-        message = "its process has gone without saying how the run ended" if died else str(described.get("message", ""))
+        message = self._cause(described) if died else str(described.get("message", ""))
         yield RunEnded(run, died, message)
+
+    def _cause(self, described: dict[str, Any]) -> str:
+        """Return what is known of a process that has gone without saying how the run ended."""
+        process, writer = noted_process(self.folder), described.get("process")
+        if process is None or not isinstance(writer, dict) or writer.get("pid") != process.get("pid"):
+            return "its process has gone without saying how the run ended"
+        crash = _last_line(self.folder / CONSOLE_FILE, beginning=_CRASH)
+        if crash:
+            return f"its process crashed ({crash.removeprefix(_CRASH)}; {CONSOLE_FILE} in its folder says where)"
+        return "its process was ended from outside; the system does so when the memory is short"
 
 
 def newest_time(paths: Iterable[Path]) -> float | None:
@@ -163,9 +174,9 @@ def _path_of(entry: Any) -> Path | None:
     return Path(path) if isinstance(path, str) and path else None
 
 
-def _last_line(path: Path) -> str:
+def _last_line(path: Path, beginning: str = "") -> str:
     try:
         lines = read_small(path, _MAX_BYTES).decode("utf-8", "replace").split("\n")
     except InputError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return next((line.strip() for line in reversed(lines) if line.strip() and line.startswith(beginning)), "")

@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from PySide6.QtCore import QObject, Signal, qWarning
@@ -17,7 +18,8 @@ from pytestqt.qtbot import QtBot
 from app.application import arguments_of
 from app.collector import Collector
 from app.controller import Controller
-from app.crash_report import CrashFile, Hooks
+from app.crash_file import CrashFile
+from app.crash_report import Hooks
 from app.display_server import DisplayCheck
 from app.errors import Failure, describe
 from app.panels.registry import PANELS
@@ -96,24 +98,56 @@ def test_failures_are_described_in_one_sentence(error: Exception, message: str, 
     assert (failure.message, failure.expected) == (message, expected)
 
 
+PROGRAM = (
+    "import resource, sys; from pathlib import Path; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+    "from app.crash_file import CrashFile; "
+    "crash_file = CrashFile(Path(sys.argv[1])); crash_file.open(); "
+)
+
+
+def _process(folder: Path, then: str) -> int:
+    words = [sys.executable, "-c", PROGRAM + then, str(folder)]
+    return subprocess.run(words, cwd=ROOT, check=False, timeout=60, stderr=subprocess.DEVNULL).returncode
+
+
 def test_what_a_crash_leaves_is_offered_once(tmp_path: Path) -> None:
-    first = CrashFile(tmp_path)
-    assert first.earlier() == ""
-    first.path.write_text("Fatal Python error: Segmentation fault")
-    assert "Segmentation fault" in CrashFile(tmp_path).earlier()
     assert CrashFile(tmp_path).earlier() == ""
-    assert [path.name for path in tmp_path.glob("crash-*.log")]
+    assert _process(tmp_path, "crash_file.close()") == 0
+    assert not list(tmp_path.iterdir()), "a clean end leaves nothing"
+    assert _process(tmp_path, "import faulthandler; faulthandler._sigsegv()") == -signal.SIGSEGV
+    (crashed,) = tmp_path.iterdir()
+    earlier = crashed.with_name(f"crash.{gethostname()}-{os.getpid()}-1.00.log")
+    earlier.write_text("Fatal Python error: Segmentation fault, of a process whose number is now that of another")
+    assert _process(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)") == -signal.SIGKILL
+    here = CrashFile(tmp_path)
+    assert here.earlier().count("Segmentation fault") == 2
+    assert here.kept in list(tmp_path.iterdir())
+    assert [path.name[:6] for path in tmp_path.iterdir()] == ["crash-"] * 2
+    assert CrashFile(tmp_path).earlier() == ""
 
 
-def test_a_clean_end_leaves_no_crash_file(tmp_path: Path) -> None:
-    program = (
-        f"from pathlib import Path; from app.crash_report import CrashFile; c = CrashFile(Path({str(tmp_path)!r}))"
-    )
-    subprocess.run([sys.executable, "-c", f"{program}; c.open(); c.close()"], cwd=ROOT, check=True, timeout=60)
-    assert not list(tmp_path.iterdir())
-    crash = f"{program}; c.open(); import faulthandler; faulthandler._sigsegv()"
-    subprocess.run([sys.executable, "-c", crash], cwd=ROOT, check=False, timeout=60, stderr=subprocess.DEVNULL)
+def test_two_windows_have_a_crash_file_each(tmp_path: Path) -> None:
+    """A second window neither offers the file of one that runs, nor takes it away, nor writes into it."""
+    words = [sys.executable, "-c", PROGRAM + "print('open', flush=True); sys.stdin.read()", str(tmp_path)]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        (theirs,) = tmp_path.iterdir()
+        theirs.write_text("Fatal Python error: Segmentation fault")
+        assert CrashFile(tmp_path).earlier() == ""
+        assert _process(tmp_path, "assert crash_file.earlier() == ''; crash_file.close()") == 0
+        assert list(tmp_path.iterdir()) == [theirs]
+        other.kill()
     assert "Segmentation fault" in CrashFile(tmp_path).earlier()
+
+
+def test_few_reports_of_crashes_are_kept(tmp_path: Path) -> None:
+    for day in range(10, 30):
+        (tmp_path / f"crash-202501{day}-120000-here-1-2.00.log").write_text("Fatal")
+    (tmp_path / "crash.log-of-somebody").write_text("kept")
+    CrashFile(tmp_path).earlier()
+    left = sorted(path.name[:14] for path in tmp_path.iterdir())
+    assert left == [*(f"crash-202501{day}" for day in range(20, 30)), "crash.log-of-s"]
 
 
 def test_the_command_line() -> None:

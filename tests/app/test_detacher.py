@@ -27,7 +27,7 @@ def test_the_process_has_a_session_of_its_own_and_prints_into_its_folder(
     usual = train_command
 
     def command(*arguments: object, **named: object) -> list[str]:
-        assert usual(*arguments, **named)[1:4] == ["-m", "ptycho_engine", "train"]  # type: ignore[arg-type]
+        assert usual(*arguments, **named)[3:6] == ["-m", "ptycho_engine", "train"]  # type: ignore[arg-type]
         return [sys.executable, "-c", CHILD]
 
     monkeypatch.setattr(detacher, "train_command", command)

@@ -154,6 +154,29 @@ def test_a_run_whose_process_was_killed_is_seen_to_be_dead(tmp_path: Path) -> No
     assert "without saying" in ended.message
 
 
+@pytest.mark.parametrize(
+    ("printed", "cause"),
+    [
+        ("loading\nFatal Python error: Segmentation fault\n\n  File x\n", "crashed (Segmentation fault; console.txt"),
+        ("loading\n", "was ended from outside; the system does so when the memory is short"),
+    ],
+)
+def test_how_a_detached_process_died_is_told(printed: str, cause: str, tmp_path: Path) -> None:
+    process = _gone()
+    run = {"format": "ptychoscope-run-1", "verb": "train", "state": "running", "process": process}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    (tmp_path / "detached.json").write_text(json.dumps(process))
+    (tmp_path / "console.txt").write_text(printed)
+    ended = list(watch(tmp_path, wait=_not_again))[-1]
+    assert isinstance(ended, events.RunEnded)
+    assert ended.died
+    assert cause in ended.message
+    # Of another process, whose words are not in this file.
+    (tmp_path / "run.json").write_text(json.dumps(run | {"process": process | {"pid": 1}}))
+    (tmp_path / "detached.json").write_text(json.dumps(process | {"started": 0.0}))
+    assert "without saying" in list(watch(tmp_path, wait=_not_again))[-1].message  # type: ignore[union-attr]
+
+
 def test_an_ended_child_that_nobody_asked_for_is_no_writer() -> None:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     try:
@@ -256,7 +279,7 @@ def test_a_detached_run_is_found_and_asked_to_stop(child: "subprocess.Popen[str]
     folder = tmp_path / "runs" / "one"
     command = train_command(folder, TrainConfig(epochs=3), [Path("/a.npz")], test_data=Path("/t.npz"), resume=True)
     assert command[1:] == [
-        "-m", "ptycho_engine", "train", "--data", "/a.npz", "--out", str(folder), "--config",
+        "-X", "faulthandler", "-m", "ptycho_engine", "train", "--data", "/a.npz", "--out", str(folder), "--config",
         str(folder / "settings.json"), "--test-data", "/t.npz", "--resume",
     ]  # fmt: skip
     assert TrainConfig.from_dict(json.loads((folder / "settings.json").read_text())) == TrainConfig(epochs=3)

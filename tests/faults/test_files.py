@@ -25,7 +25,7 @@ from ptycho_engine.runs.run_folder import list_checkpoints, read_run
 from ptycho_engine.training_files import SAVE_INTERVAL_S
 from tests.faults.long_form import count, long_form
 from tests.faults.tiny_training import collect, losses, of, shown, training, weights
-from tests.helpers.tiny_scan import tiny_scan
+from tests.helpers.scan_file import write_tiny_scan
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -150,7 +150,7 @@ def test_a_scan_that_changes_ends_the_run_and_keeps_its_state(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = tmp_path / "scan.npz"
-    _write(scan)
+    write_tiny_scan(scan)
     # As for a scan that does not fit into memory: read batch by batch.
     monkeypatch.setattr(batches, "RESIDENT_FRACTION", 0.0)
     events: list[EngineEvent] = []
@@ -167,19 +167,6 @@ def test_a_scan_that_changes_ends_the_run_and_keeps_its_state(
     # Of the step before the fault, not of the last epoch.
     assert list_checkpoints(tmp_path / "run")[-1].name == "epoch-0001-step-000003.ckpt"
     assert len(losses(events)) == 3
-
-
-def _write(path: Path) -> None:
-    from ptycho_engine.formats.npz_writer import write_dataset
-
-    scan = tiny_scan()
-    write_dataset(
-        path,
-        diffraction=scan.diffraction(slice(None)),
-        scan_positions=scan.scan_positions,
-        probe=scan.probe,
-        n_photons=1e5,
-    )
 
 
 def _spoil(scan: Path, fault: str) -> None:

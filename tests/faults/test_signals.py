@@ -1,5 +1,6 @@
 """Signals and lost terminals and displays, on whole processes; most of them in the long form."""
 
+import itertools
 import json
 import os
 import pty
@@ -17,13 +18,14 @@ import pytest
 
 from app.display_server import DisplayCheck
 from ptycho_engine.bundles.checkpoint import read_checkpoint
+from ptycho_engine.cli import main
 from ptycho_engine.cli.console import Console
 from ptycho_engine.cli.interrupt import Interrupt, Interrupted
-from ptycho_engine.events import EngineEvent, MessageLogged
-from ptycho_engine.formats.npz_writer import write_dataset
-from ptycho_engine.runs.run_folder import list_checkpoints, read_run
+from ptycho_engine.events import EngineEvent, MessageLogged, StepDone
+from ptycho_engine.runs.recorder import record
+from ptycho_engine.runs.run_folder import RunFolder, list_checkpoints, read_run
 from tests.faults.long_form import long_form
-from tests.helpers.tiny_scan import tiny_scan
+from tests.helpers.scan_file import write_tiny_scan
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -31,15 +33,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path, tiny = tmp_path_factory.mktemp("scan") / "scan.npz", tiny_scan()
-    write_dataset(
-        path,
-        diffraction=tiny.diffraction(slice(None)),
-        scan_positions=tiny.scan_positions,
-        probe=tiny.probe,
-        n_photons=1e5,
-    )
-    return path
+    return write_tiny_scan(tmp_path_factory.mktemp("scan") / "scan.npz")
 
 
 def command(scan: Path, out: Path, *more: str) -> list[str]:
@@ -51,14 +45,61 @@ def command(scan: Path, out: Path, *more: str) -> list[str]:
 
 
 def test_the_exit_status_is_that_of_the_second_signal_too() -> None:
-    with Interrupt(Console(quiet=True)) as interrupt:
+    def verb() -> Generator[EngineEvent, None, None]:
+        yield StepDone(1, 2, 0, 1)
         os.kill(os.getpid(), signal.SIGTERM)
+        yield StepDone(2, 2, 0, 1)
+
+    with Interrupt(Console(quiet=True)) as interrupt:
         with pytest.raises(Interrupted) as first:
-            interrupt.check()
+            list(interrupt.until(verb()))
         with pytest.raises(KeyboardInterrupt) as second:
             os.kill(os.getpid(), signal.SIGTERM)
     assert first.value.exit_status == 128 + signal.SIGTERM
     assert second.value.args == (signal.SIGTERM,)
+
+
+def test_a_signal_before_anything_is_computed_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reads_long(*_: object) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        except Exception:  # noqa: BLE001 - as libraries do that try to import others
+            return 0
+        return 0
+
+    monkeypatch.setattr("ptycho_engine.cli.inspect.run", reads_long)
+    assert main(["inspect", "x"]) == 128 + signal.SIGHUP
+
+
+def test_a_signal_while_a_run_is_made_ready_stops_at_once(tmp_path: Path) -> None:
+    def verb() -> Generator[EngineEvent, None, None]:
+        yield MessageLogged("info", "Computing on the CPU")
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("grouping and reading go on")
+
+    with Interrupt(Console(quiet=True)) as interrupt, pytest.raises(KeyboardInterrupt):
+        list(interrupt.until(record(verb(), RunFolder(tmp_path, "train", {}))))
+    assert read_run(tmp_path).state == "stopped"
+    assert not (tmp_path / ".lock").exists()
+
+
+END = "import atexit, sys; atexit.register(print, 'late'); from ptycho_engine.process_end import end_process; "
+
+
+def test_the_end_of_the_process_writes_what_was_printed_and_waits_for_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", END + "sys.stdout.write('all of it'); end_process(3)"],
+        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "all of it")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_what_cannot_be_printed_is_no_success() -> None:
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-c", END + "sys.stdout.write('lost'); end_process(0)"]
+        held_back = ENVIRONMENT | {"PYTHONUNBUFFERED": ""}
+        assert subprocess.run(words, cwd=ROOT, env=held_back, stdout=full, check=False).returncode == 120
 
 
 def test_a_verb_is_closed_though_nobody_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,8 +107,8 @@ def test_a_verb_is_closed_though_nobody_can_be_told(monkeypatch: pytest.MonkeyPa
 
     def verb() -> Generator[EngineEvent, None, None]:
         try:
-            while True:
-                yield MessageLogged("info", "on")
+            for step in itertools.count():
+                yield StepDone(step, 10**6, 0, 1)
         finally:
             closed.append(True)
 
@@ -250,8 +291,8 @@ def test_a_window_that_is_ended_leaves_its_training_to_be_continued(name: str, t
     assert process.returncode == (128 + number if clean else -number)
     marks = list((tmp_path / "state" / "ptychoscope" / "running").iterdir())
     assert bool(marks) is not clean
-    report = tmp_path / "state" / "ptychoscope" / "crash.log"
-    assert ("Segmentation fault" in report.read_text() if report.exists() else False) is (name == "SIGSEGV")
+    reports = "".join(one.read_text() for one in (tmp_path / "state" / "ptychoscope").glob("crash.*.log"))
+    assert ("Segmentation fault" in reports) is (name == "SIGSEGV")
 
 
 @long_form

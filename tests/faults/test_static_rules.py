@@ -50,7 +50,7 @@ FILE_METHODS = (
 MAY_WORK = {
     "app/jobs/": "runs in the thread of a job; what of it runs in the window's is named in the next line",
     "app/settings.py": "one small file of the person's own, read before the window is there",
-    "app/crash_report.py": "one small file of the person's own, opened before the window is there",
+    "app/crash_file.py": "one small file of the person's own, opened before the window is there",
     "app/display_server.py": "asks whether there is a display, before Qt starts",
     "app/screenshots.py": "a run without a person at the window, which ends when the pictures are written",
     "app/application.py": "starts and ends the process",

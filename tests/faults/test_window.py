@@ -19,7 +19,7 @@ from app.jobs import unfinished
 from app.settings import Settings, SettingsStore, config_folder, state_folder
 from app.signals import EndSignals
 from app.state.app_events import NoticeRaised, RunOpened
-from app.state.app_state import Notice, run_id
+from app.state.app_state import RESUME_KEY, Notice, run_id
 from app.state.requests import TrainRequest
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import RunRecord
@@ -172,7 +172,7 @@ def test_the_button_of_the_offer_goes_on_with_the_training(qtbot: QtBot, tmp_pat
     folder = tmp_path / "run"
     run = RunRecord(folder, "train", "stopped", 3, 10, folder / "epoch-0003.ckpt", None)
     request = TrainRequest(TrainConfig(epochs=10), dataset_id=shown.state.dataset_id, run_folder=folder)
-    key = f"{unfinished.RESUME_KEY}{run_id(folder)}"
+    key = f"{RESUME_KEY}{run_id(folder)}"
     offer = Notice(key, "warning", "The training run was cut off.", action="Continue from epoch 3")
     verbs.unfinished = [RunOpened(run, request), NoticeRaised(offer)]
     shown.application.open_first_files([])
