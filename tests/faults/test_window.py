@@ -5,7 +5,9 @@ import json
 import os
 import random
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,17 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.jobs import unfinished
+from app.leaving import LEAVING_MS, Leaving
 from app.settings import Settings, SettingsStore, config_folder, state_folder
 from app.signals import EndSignals
 from app.state.app_events import NoticeRaised, RunOpened
 from app.state.app_state import RESUME_KEY, Notice, run_id
 from app.state.requests import TrainRequest
+from ptycho_engine.bundles.checkpoint import read_checkpoint
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.events import EngineEvent, MessageLogged, StepDone
+from ptycho_engine.runs.run_folder import read_run
 from tests.app.fake_verbs import FakeVerbs
 from tests.app.window import SCAN, Shown
 from tests.faults.long_form import count
@@ -98,6 +103,91 @@ def test_closed_at_any_moment_the_window_leaves_nothing_behind(qtbot: QtBot, tmp
         shown.end()
         assert verbs.saved_at_stop or not verbs.paused.is_set()
         assert not shown.controller.runner.busy
+
+
+class Training(FakeVerbs):
+    """Trains in earnest, for as long as it is let."""
+
+    def train(self, datasets: Any, config: Any, *, out: Path, resume: bool, **rest: Any) -> Iterator[EngineEvent]:
+        return unfinished.marked(training(out, epochs=10_000, resume=resume), out)
+
+
+def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_runs(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    moments = random.Random(5)
+    shown = Shown(qtbot, tmp_path / "runs", Training())
+    shown.open(SCAN)
+    seconds = []
+    for _ in range(count(1, 50)):
+        shown.window.actions_by_id["train"].trigger()
+        wanted = moments.randrange(1, 12)
+        qtbot.waitUntil(
+            lambda wanted=wanted: shown.state.job is not None and shown.state.job.n_done >= wanted, timeout=60_000
+        )
+        folder = shown.state.running_training
+        asked = time.monotonic()
+        shown.window.actions_by_id["stop"].trigger()
+        shown.settle()
+        seconds.append(time.monotonic() - asked)
+        assert _outcome(shown) == "stopped"
+        assert folder is not None
+        run = read_run(folder)
+        assert (run.state, run.verb) == ("stopped", "train")
+        assert run.checkpoint is not None
+        assert read_checkpoint(run.checkpoint).values["progress"]["step"] >= wanted
+        assert not list(folder.rglob(".*.tmp"))
+    sys.stderr.write(f"stopped in {max(seconds):.1f} s at most, {sorted(seconds)[len(seconds) // 2]:.1f} s usually\n")
+    shown.end()
+
+
+def _leaving(shown: Shown) -> tuple[Leaving, list[bool]]:
+    insisted: list[bool] = []
+    leaving = shown.application.leaving
+    leaving.insisted.connect(lambda: insisted.append(True))
+    return leaving, insisted
+
+
+@pytest.mark.usefixtures("expects_notice")
+def test_a_window_that_is_closed_twice_waits_no_more(qtbot: QtBot, tmp_path: Path) -> None:
+    shown = Shown(qtbot, tmp_path / "runs")
+    shown.open(SCAN)
+    leaving, insisted = _leaving(shown)
+    assert leaving.milliseconds_left() == LEAVING_MS
+    shown.start_and_pause()
+    qtbot.waitUntil(lambda: shown.state.job is not None and bool(shown.state.job.device), timeout=20_000)
+    shown.window.leave()
+    leaving.look()
+    # It computes: its state is waited for, and a person is told so.
+    assert insisted == []
+    assert shown.window.notice_bar.messages() == [
+        "The window closes when what runs has stopped and is kept. Close it once more to end at once."
+    ]
+    assert shown.window.isVisible()
+    shown.window.close()
+    assert insisted == [True]
+    assert leaving.milliseconds_left() <= LEAVING_MS
+    shown.end()
+
+
+class Importing(FakeVerbs):
+    """Has not told anything yet when it waits: as while torch is imported or a large scan is grouped."""
+
+    def train(self, *arguments: Any, **named: Any) -> Iterator[EngineEvent]:
+        self.paused.set()
+        assert self.go_on.wait(10)
+        yield from super().train(*arguments, **named)
+
+
+def test_what_is_still_made_ready_is_not_waited_for(qtbot: QtBot, tmp_path: Path) -> None:
+    shown = Shown(qtbot, tmp_path / "runs", Importing())
+    shown.open(SCAN)
+    leaving, insisted = _leaving(shown)
+    shown.start_and_pause()
+    shown.window.leave()
+    leaving.look()
+    assert insisted == [True]
+    shown.end()
 
 
 def test_a_window_that_loses_its_display_comes_back_to_its_training(qtbot: QtBot, tmp_path: Path) -> None:
