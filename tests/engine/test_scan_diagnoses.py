@@ -16,7 +16,7 @@ from ptycho_engine.diagnostics.illumination import probe_diameter
 from ptycho_engine.diagnostics.patterns import level_kind, sampled_patterns, survey
 from ptycho_engine.documents import ArrayInfo, Dataset
 from ptycho_engine.events import DiagnosisFound, Progressed
-from ptycho_engine.examination import examine_dataset
+from ptycho_engine.examination import examine_dataset, findings
 from ptycho_engine.formats.frames import ArrayFrames
 from tests.benchmarks.diagnosis_counts import BROKEN, simulated
 from tests.helpers.scan_files import inspected, told, written
@@ -64,6 +64,29 @@ def test_a_real_scan_with_swapped_axes_is_named(tmp_path: Path, capsys: pytest.C
     arrays["xcoords"], arrays["ycoords"] = arrays["ycoords"], arrays["xcoords"]
     np.savez(tmp_path / "swapped.npz", **arrays)
     assert inspected(capsys, tmp_path / "swapped.npz")["swapped-axes"]["severity"] == "error"
+
+
+@pytest.mark.parametrize("number", [42, 96])
+def test_counting_noise_hides_no_negated_axis(number: int) -> None:
+    """Few photons: the right placement leaves much too, so that the wrong one is not 1.5 times worse."""
+    scan = simulated(number).dataset
+    negated = replace(scan, scan_positions=frozen_array(scan.scan_positions * [1, -1], np.float64))
+    (found,) = (one for one in findings(examine_dataset(negated)) if one.id == "swapped-axes")
+    at_best, as_given = found.values["left_at_best"], found.values["left_as_given"]
+    assert isinstance(at_best, float)
+    assert isinstance(as_given, float)
+    assert as_given < 1.5 * at_best
+    assert "swapped-axes" not in {one.id for one in findings(examine_dataset(scan))}
+
+
+def test_deflections_of_noise_tell_of_no_axis() -> None:
+    """Patterns of nothing but the probe and counting noise."""
+    scan = simulated(BRIGHT).dataset
+    light = np.square(np.abs(np.fft.fftshift(np.fft.fft2(scan.probe[0]))))
+    for seed in range(8):
+        counts = np.random.default_rng(seed).poisson(1e3 * light / light.sum(), (scan.n_scan, 64, 64))
+        noise = replace(scan, frames=ArrayFrames(np.sqrt(counts).astype(np.float32)))
+        assert "swapped-axes" not in {one.id for one in findings(examine_dataset(noise))}
 
 
 def test_one_position_too_few_is_named_and_the_file_is_bad(
