@@ -63,18 +63,7 @@ def train_command(
         raise OutputError("a run is being written here", "Choose another folder, or wait for its end.", file=folder)
     write_json(config.as_dict(), folder / SETTINGS_FILE)
     # With the handler that writes where every thread stood when the process crashes.
-    command = [
-        sys.executable,
-        "-X",
-        "faulthandler",
-        "-m",
-        "ptycho_engine",
-        "train",
-        "--data",
-        *map(str, data),
-        "--out",
-        str(folder),
-    ]
+    command = [sys.executable, "-X", "faulthandler", "-m", "ptycho_engine", "train"]
     command += ["--data", *map(str, data), "--out", str(folder), "--config", str(folder / SETTINGS_FILE)]
     if test_data is not None:
         command += ["--test-data", str(test_data)]

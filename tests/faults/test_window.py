@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,10 @@ class Training(FakeVerbs):
         return unfinished.marked(training(out, epochs=10_000, resume=resume), out)
 
 
+def _has_come_to(shown: Shown, step: int) -> bool:
+    return shown.state.job is not None and shown.state.job.n_done >= step
+
+
 def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_runs(
     qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -122,9 +127,7 @@ def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_r
     for _ in range(count(1, 50)):
         shown.window.actions_by_id["train"].trigger()
         wanted = moments.randrange(1, 12)
-        qtbot.waitUntil(
-            lambda wanted=wanted: shown.state.job is not None and shown.state.job.n_done >= wanted, timeout=60_000
-        )
+        qtbot.waitUntil(partial(_has_come_to, shown, wanted), timeout=60_000)
         folder = shown.state.running_training
         asked = time.monotonic()
         shown.window.actions_by_id["stop"].trigger()
