@@ -26,6 +26,7 @@ VERBS = {
     "train": "train a network on a scan and write the run folder",
     "infer": "reconstruct the object of a scan with a trained network",
     "watch": "follow a run that is being written, of this program or of PtychoPINN, and tell its events until it ends",
+    "bench": "measure this machine: each figure to reach beside the figure reached, and a plain reference",
     "study": "train with different recipes, seeds and switches, and make tables of what comes out",
 }
 USAGE_ERROR = 2
