@@ -16,7 +16,7 @@ help:
 	@echo "make test          set up, then lint, types and all tests, without a display"
 	@echo "make faults        the long form of the tests of faults (hours; ARGS=tests/faults/test_files.py takes one part)"
 	@echo "make run FILES=…   open the app, with files"
-	@echo "make bench         measure this machine"
+	@echo "make bench         measure this machine (ARGS=--quick takes a minute)"
 	@echo "make study         the training recipes against each other (hours; ARGS=--quick takes minutes)"
 	@echo "make clean         remove what these commands made"
 
@@ -59,7 +59,7 @@ faults: setup
 	$(BIN)/python -m pytest -s $(or $(ARGS),tests/faults tests/engine/test_kill.py)
 
 bench: setup
-	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks -o addopts="-p no:cacheprovider" --benchmark-only
+	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m ptycho_engine bench $(ARGS)
 
 study: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m ptycho_engine study recipes --out study-output $(ARGS)

@@ -46,6 +46,10 @@ class Batch:
         )
         return [Batch(*piece) for piece in pieces]
 
+    def share(self, which: slice) -> "Batch":
+        """Return some of the groups, views of the same memory."""
+        return Batch(self.groups[which], self.images[which], self.local_offsets[which], self.positions[which])
+
 
 class GroupBatches:
     """The groups of one scan, ready to be computed with.

@@ -319,6 +319,12 @@ class InferConfig(Config):
     )
     refine_probe: bool = option(False, "Refine the probe too, at constant total light", advanced=True)
     accelerator: str = option("auto", "Where to compute", choices=("auto", "cpu", "gpu"))
+    precision: str = option(
+        "32",
+        "Arithmetic of the network: 32-bit, or bf16 (faster where the device has it, less exact)",
+        choices=("32", "bf16"),
+        advanced=True,
+    )
     seed: int = option(42, "Seed of the draw of group members", minimum=0, maximum=2**32 - 1)
     log_patch_stats: bool = option(False, "Write the statistics of predicted patches", advanced=True)
     patch_stats_limit: int | None = option(

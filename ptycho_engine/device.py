@@ -5,7 +5,7 @@ import os
 import random
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -141,20 +141,22 @@ def compute_threads() -> int:
 
 
 @contextmanager
-def compute_settings(*, deterministic: bool) -> Iterator[None]:
+def compute_settings(*, deterministic: bool, threads: int | None = None) -> Iterator[None]:
     """Hold torch's settings for the length of a job, and put the old ones back.
 
     Parameters
     ----------
     deterministic
         Only use operations that repeat bit for bit.
+    threads
+        Threads of the CPU; by default :func:`compute_threads`.
     """
     import torch
 
-    threads = torch.get_num_threads()
+    threads_before = torch.get_num_threads()
     was_deterministic = torch.get_deterministic_debug_mode()
     was_cudnn, was_searching = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    torch.set_num_threads(compute_threads())
+    torch.set_num_threads(compute_threads() if threads is None else threads)
     if deterministic:
         os.environ.setdefault(*_CUBLAS_SETTING)
         # As ``use_deterministic_algorithms``, which also imports all of torch's compiler: a second, not needed here.
@@ -165,10 +167,17 @@ def compute_settings(*, deterministic: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads_before)
         torch.set_deterministic_debug_mode(was_deterministic)
         torch.backends.cudnn.deterministic = was_cudnn
         torch.backends.cudnn.benchmark = was_searching
+
+
+def arithmetic(device: "torch.device", precision: str) -> AbstractContextManager[object]:
+    """Return the context in which a network computes in ``"32"`` bits or in ``"bf16"``; results stay in 32 bits."""
+    import torch
+
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def free_device(device: "torch.device") -> None:

@@ -9,6 +9,7 @@ from ptycho_engine.config import InferConfig
 from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
 from ptycho_engine.diagnostics.metrics import compare_with_object
 from ptycho_engine.documents import Bundle, Canvas, Dataset, ReconstructionMetrics, Rectangle
+from ptycho_engine.errors import ConfigError
 from ptycho_engine.events import (
     CanvasUpdated,
     DiagnosisFound,
@@ -30,6 +31,7 @@ from ptycho_engine.inference_stats import InferenceStats
 from ptycho_engine.inference_stitch import CompatibleStitch, LiveStitch, Stitch
 from ptycho_engine.inference_varpro import SolvedFactors
 from ptycho_engine.preview import RateLimit
+from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.refinement import Refinement
 from ptycho_engine.refinement_task import prepare_refinement
 from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
@@ -47,6 +49,7 @@ def infer(
     ground_truth: GroundTruth = "auto",
     out: str | Path | None = None,
     debug_dump: str | Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> Generator[EngineEvent, None, None]:
     """Reconstruct the object of a scan; the last event, ``InferenceCompleted``, carries the canvas.
 
@@ -71,6 +74,9 @@ def infer(
         The folder for results; ``None`` writes nothing.
     debug_dump
         A folder for the debug dump; ``None`` writes none.
+    ranks
+        The processes that infer together, each of which calls this with the same arguments and draws its share of the
+        groups. Their canvases are added up, so that all yield the whole one; the first writes the results.
 
     Raises
     ------
@@ -78,16 +84,23 @@ def infer(
         ``BundleError``, ``DatasetError``, ``ConfigError`` or ``GroupingError`` for inputs that do not fit;
         ``DeviceError`` for want of a device or of its memory; ``OutputError`` if a result cannot be written.
     """
-    folder = None if out is None else Path(out)
+    if debug_dump is not None and not ranks.alone:
+        raise ConfigError("several processes cannot share a debug dump", "Leave it out, or use one process.")
+    folder = None if out is None or not ranks.first else Path(out)
     files = InferenceFiles(folder, None if debug_dump is None else Path(debug_dump))
-    events = _infer(dataset, bundle, config, ground_truth, files)
+    events = _infer(dataset, bundle, config, ground_truth, files, ranks)
     if folder is not None:
         events = record(events, RunFolder(folder, "infer", _description(dataset, bundle, config)))
     yield from events
 
 
 def _infer(
-    dataset: Dataset, bundle: Bundle, config: InferConfig, ground_truth: GroundTruth, files: InferenceFiles
+    dataset: Dataset,
+    bundle: Bundle,
+    config: InferConfig,
+    ground_truth: GroundTruth,
+    files: InferenceFiles,
+    ranks: Ranks,
 ) -> Generator[EngineEvent, None, None]:
     with compute_settings(deterministic=config.deterministic):
         choice = device_choice(config.accelerator, config.deterministic)
@@ -103,7 +116,7 @@ def _infer(
                 working = WorkingTime()
                 yield from working.without_waits(
                     _run(
-                        prepare_inference(dataset, settled, config, choice.device),
+                        prepare_inference(dataset, settled, config, choice.device, ranks),
                         known_object(dataset, ground_truth),
                         files,
                         working,
@@ -127,6 +140,7 @@ def _run(
         factors = job.varpro.solve()
         stitch.rescale(factors.s1, factors.s2)
         yield MessageLogged("info", factors.text())
+    sample.gather()
     told = stitch.align()
     if told is not None:
         yield told
@@ -146,7 +160,7 @@ def _run(
         files.write(job, canvas, None, metrics, None, factors=factors)
     if metrics is not None:
         yield MetricsMeasured(metrics)
-    rate = job.n_patches / seconds if seconds > 0 else 0.0
+    rate = sum(job.ranks.all(job.n_patches)) / seconds if seconds > 0 else 0.0
     yield InferenceCompleted(canvas, metrics, files.folder, seconds, rate)
 
 

@@ -10,7 +10,7 @@ import torch
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
 from ptycho_engine.batches import GroupBatches
 from ptycho_engine.config import InferConfig
-from ptycho_engine.device import MAX_HALVINGS, drop_frames, lacking_memory, out_of_memory, reclaim
+from ptycho_engine.device import MAX_HALVINGS, arithmetic, drop_frames, lacking_memory, out_of_memory, reclaim
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
@@ -21,6 +21,7 @@ from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_model, require_runnable
 from ptycho_engine.physics.forward import predict_amplitude, predict_intensity_rectangular
 from ptycho_engine.physics.phase_ramp import PhaseRamp
+from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.validation import spread_groups
 
 CPU_PIECE = 16
@@ -57,6 +58,8 @@ class InferenceJob:
     """The release to follow; ``None`` infers the right way."""
     ramp: PhaseRamp | None = None
     """Takes in what is drawn, where phases are to be aligned."""
+    ranks: Ranks = ALONE
+    """The processes that draw, each its share of the groups."""
     varpro: VarPro | None = None
     """Takes in what is drawn, where the factors of its two parts are to be solved for."""
     n_parts: int = 1
@@ -81,13 +84,18 @@ class InferenceJob:
 
     @property
     def n_patches(self) -> int:
-        """Patches that are computed and stitched."""
-        return int(self.batches.grouping.group_indices.size)
+        """Patches that this process computes and stitches."""
+        return len(self.own_groups()) * int(self.batches.grouping.group_indices.shape[1])
+
+    def own_groups(self) -> IndexArray:
+        """Return the numbers of the groups that this process draws."""
+        groups = self.batches.all_groups()
+        return groups[self.ranks.share(len(groups))]
 
     def predictions(self) -> Iterator[Predicted]:
         """Yield the patches of one batch of groups after another; the next one is queued before one is fetched."""
         queued: tuple[IndexArray, torch.Tensor] | None = None
-        for groups in self.batches.slices(self.batches.all_groups()):
+        for groups in self.batches.slices(self.own_groups()):
             launched = (groups, self._forward(groups))
             if queued is not None:
                 yield self._fetched(*queued)
@@ -132,7 +140,8 @@ class InferenceJob:
             largest = images.shape[0] if self.device.type != "cpu" else CPU_PIECE
             pieces = torch.split(images, max(1, largest // self.n_parts))
             try:
-                return torch.cat([self.network(piece) for piece in pieces])
+                with arithmetic(self.device, self.config.precision):
+                    return torch.cat([self.network(piece) for piece in pieces])
             except (RuntimeError, MemoryError) as error:
                 lacking = lacking_memory(error)
                 if lacking is None:
@@ -153,7 +162,9 @@ class InferenceJob:
         return Predicted(groups, patches.cpu().numpy(), self.batches.positions(groups))
 
 
-def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, device: torch.device) -> InferenceJob:
+def prepare_inference(
+    dataset: Dataset, bundle: Bundle, config: InferConfig, device: torch.device, ranks: Ranks = ALONE
+) -> InferenceJob:
     """Check the inputs and make an inference ready to run.
 
     Raises
@@ -167,7 +178,12 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
     if crop > model.n or crop % 2:
         raise ConfigError(f"crop is {crop}", f"It must be an even number up to {model.n} px.")
     mode = compatibility_mode(config)
+    if not ranks.alone:
+        _require_shareable(config)
     grouping = inference_groups(dataset, bundle, config)
+    ranks.require_same(
+        {"settings": config.as_dict(), "scan": dataset.fingerprint, "groups": len(grouping.group_indices)}
+    )
     _check_compatibility(bundle, config)
     level = inference_level(dataset, bundle, grouping.group_indices[:, 0])
     if mode is not None:
@@ -186,20 +202,40 @@ def prepare_inference(dataset: Dataset, bundle: Bundle, config: InferConfig, dev
         probe=probe,
         crop=crop,
         mode=mode,
-        ramp=_ramp(bundle, config, probe, grouping.group_indices.size) if mode is None else None,
+        ranks=ranks,
+        ramp=_ramp(bundle, config, probe, grouping, ranks) if mode is None else None,
         varpro=VarPro(bundle.model, probe, 1.0 / level.input_scale if counts else None) if config.varpro else None,
     )
 
 
-def _ramp(bundle: Bundle, config: InferConfig, probe: torch.Tensor, n_patches: int) -> PhaseRamp | None:
+def _require_shareable(config: InferConfig) -> None:
+    """Refuse what looks at all patches in their order, or at the canvas again and again."""
+    alone = {
+        "compatibility": config.compatibility != "none",
+        "varpro": config.varpro,
+        "refine": config.refine > 0,
+        "log-patch-stats": config.log_patch_stats,
+    }
+    asked = [name for name, wanted in alone.items() if wanted]
+    if asked:
+        raise ConfigError(
+            f"several processes cannot share an inference with {', '.join(asked)}", "Leave it out, or use one process."
+        )
+
+
+def _ramp(
+    bundle: Bundle, config: InferConfig, probe: torch.Tensor, grouping: Grouping, ranks: Ranks
+) -> PhaseRamp | None:
     """Return what fits the phase ramp, if phases are to be aligned and patches diffract as one wave."""
-    model = bundle.model
+    model, n_patches = bundle.model, int(grouping.group_indices.size)
+    n_before = ranks.share(grouping.n_groups).start
     if not config.align_phases or model.forward_model == "rectangular":
         return None
     if model.forward_model == "counts":
         # One mode diffracts as an amplitude does; its probe is in the scale of the counts.
-        return PhaseRamp(probe, replace(model, probe_scale=1.0), n_patches) if len(probe) == 1 else None
-    return PhaseRamp(probe, model, n_patches)
+        model = replace(model, probe_scale=1.0)
+        return PhaseRamp(probe, model, n_patches, ranks, n_before) if len(probe) == 1 else None
+    return PhaseRamp(probe, model, n_patches, ranks, n_before)
 
 
 def _check_compatibility(bundle: Bundle, config: InferConfig) -> None:

@@ -50,6 +50,12 @@ class InferenceSample:
             self._patches[int(group)] = predicted.patches[row, 0].copy()
             self._predicted[int(group)] = prediction
 
+    def gather(self) -> None:
+        """Bring together what several processes have drawn of the sample."""
+        for patches, predicted in self._job.ranks.all((self._patches, self._predicted)):
+            self._patches |= patches
+            self._predicted |= predicted
+
     def findings(self, canvas: Canvas) -> list[Diagnosis]:
         """Return what is wrong with the patches, and with the canvas that they were stitched to."""
         if not self._patches:
@@ -62,7 +68,7 @@ class InferenceSample:
             dataset=job.dataset,
             bundle=job.bundle,
             canvas=canvas,
-            n_placed=job.n_patches,
+            n_placed=int(job.batches.grouping.group_indices.size),
             input_scale=job.input_scale,
             normal_scale=job.level.normal_scale,
             placed_with=PLACEMENTS[MIRRORED if mirrored else AS_GIVEN],

@@ -1,10 +1,9 @@
 """Patches onto a canvas: as they come, or as an older release would have shown them."""
 
 import math
-import os
 import tempfile
 from dataclasses import replace
-from typing import IO, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -12,14 +11,12 @@ from ptycho_engine.arrays import ComplexArray, PositionArray, frozen_array
 from ptycho_engine.documents import Canvas, Rectangle
 from ptycho_engine.events import MessageLogged
 from ptycho_engine.geometry.canvas import CanvasStitcher, central_square, stitch_weights
-from ptycho_engine.geometry.phase_alignment import phases_of_patches
 from ptycho_engine.inference_compatibility import CompatibilityMode
 from ptycho_engine.inference_job import InferenceJob
+from ptycho_engine.inference_phases import own_phases
+from ptycho_engine.kept_squares import KeptSquares
 
-MEMORY_BYTES = 1 << 30
-"""Memory that the squares kept for the alignment of phases may take."""
 _BLOCK = 256
-_RESERVE_BLOCK = 1 << 20
 
 
 class Stitch(Protocol):
@@ -49,8 +46,8 @@ class Stitch(Protocol):
 class LiveStitch:
     """Stitches each batch when it comes, in time proportional to its patches.
 
-    Where their phases are to be aligned, the squares that are stitched are kept until then: in memory, or beyond
-    ``MEMORY_BYTES`` in a temporary file.
+    Where their phases are to be aligned, the squares that are stitched are kept until then: in memory, or many of them
+    in a temporary file. Several processes stitch their shares, each on a canvas with room for all, until that moment.
     """
 
     def __init__(self, job: InferenceJob) -> None:
@@ -61,55 +58,60 @@ class LiveStitch:
         self._stitcher = CanvasStitcher(self._scan, self._n, self._crop, self._weights)
         self._network_per_physical = job.network_per_physical
         self._damage = Rectangle(0, 0, 0, 0)
+        self._ranks = job.ranks
         self._n_bytes = 8 * job.n_patches * self._crop**2
         self._asked_to_align = job.config.align_phases
         self._ramp = job.ramp
-        self._kept = _room((job.n_patches, self._crop, self._crop), self._n_bytes) if self._asked_to_align else None
+        self._kept = _room(job.n_patches, self._crop) if self._asked_to_align else None
         self._positions: list[PositionArray] = []
-        self._n_kept = 0
         self._factors = (1.0, 1.0)
 
     def add(self, patches: ComplexArray, positions: PositionArray) -> None:
         """Take in patches."""
         self._damage = union(self._damage, self._stitcher.add(patches, positions))
         if self._kept is not None:
-            self._kept[self._n_kept : self._n_kept + len(patches)] = central_square(patches, self._crop)
+            self._kept.add(central_square(patches, self._crop))
             self._positions.append(positions)
-            self._n_kept += len(patches)
 
     def rescale(self, s1: float, s2: float) -> None:
         """Scale the two parts of what is stitched, which a weighted mean keeps apart, and of what is kept."""
         self._factors = (s1, s2)
-        for first in range(0, self._n_kept if self._kept is not None else 0, _BLOCK):
+        for first in range(0, self._kept.n_kept if self._kept is not None else 0, _BLOCK):
             assert self._kept is not None
-            block = slice(first, min(first + _BLOCK, self._n_kept))
-            self._kept[block] = scaled_parts(self._kept[block], s1, s2)
+            self._kept.put(first, scaled_parts(self._kept.block(first, _BLOCK), s1, s2))
         if self._ramp is not None:
             self._ramp.rescale(s1, s2)
 
     def align(self) -> MessageLogged | None:
         """Stitch all patches anew with ramp and constant phases in line; return what to tell of it."""
-        if self._asked_to_align and self._kept is None:
+        told = self._aligned()
+        self._stitcher.add_up(self._ranks)
+        return told
+
+    def _aligned(self) -> MessageLogged | None:
+        kept = self._kept
+        if self._asked_to_align and any(self._ranks.all(kept is None)):
             text = (
                 "The constant phases of the patches were left as they are: aligning them takes "
                 f"{self._n_bytes / 2**30:.2g} GiB in {tempfile.gettempdir()}, and there is less"
             )
             return MessageLogged("warning", text)
-        if self._kept is None or not self._n_kept:
+        if kept is None or not any(self._ranks.all(kept.n_kept)):
             return None
-        patches, positions = self._kept[: self._n_kept], np.concatenate(self._positions)
-        ramp = self._take_up_ramp(patches)
-        phases = phases_of_patches(patches, positions, self._weights)
+        positions = np.concatenate([np.zeros((0, 2)), *self._positions])
+        ramp = self._take_up_ramp(kept)
+        phases = own_phases(kept, positions, self._weights, self._ranks)
         self._stitcher = CanvasStitcher(self._scan, self._n, self._crop, self._weights)
-        for first in range(0, self._n_kept, _BLOCK):
+        for first in range(0, kept.n_kept, _BLOCK):
             block = slice(first, first + _BLOCK)
-            turned = patches[block] * np.exp(-1j * phases[block]).astype(np.complex64)[:, None, None]
-            self._stitcher.add(turned, positions[block])
+            turn = np.exp(-1j * phases[block]).astype(np.complex64)[:, None, None]
+            self._stitcher.add(kept.block(first, _BLOCK) * turn, positions[block])
+        kept.close()
         self._kept, self._asked_to_align, self._factors = None, False, (1.0, 1.0)
-        differed = f"they differed by {np.std(phases):.2g} rad"
+        differed = f"they differed by {np.std(np.concatenate(self._ranks.all(phases))):.2g} rad"
         return MessageLogged("info", f"Constant phases of the patches brought into line; {differed}. {ramp}")
 
-    def _take_up_ramp(self, patches: ComplexArray) -> str:
+    def _take_up_ramp(self, kept: KeptSquares) -> str:
         """Turn the kept squares by the ramp that the patterns ask for; return what to tell of it."""
         slope = np.zeros(2) if self._ramp is None else self._ramp.slope()
         if np.abs(slope).max() > math.pi / self._n:
@@ -117,8 +119,8 @@ class LiveStitch:
             return "The patterns lie half a pixel or more beside the predicted ones: is their centre right?"
         steps = np.arange(self._crop) - self._crop / 2
         turn = np.exp(1j * (slope[0] * steps[:, None] + slope[1] * steps)).astype(np.complex64)
-        for first in range(0, len(patches), _BLOCK):
-            patches[first : first + _BLOCK] *= turn
+        for first in range(0, kept.n_kept, _BLOCK):
+            kept.put(first, kept.block(first, _BLOCK) * turn)
         return f"The patterns asked for a phase ramp of {slope[0]:.2g} rad/px down, {slope[1]:.2g} rad/px right"
 
     def canvas(self) -> Canvas:
@@ -139,28 +141,12 @@ def scaled_parts(values: ComplexArray, s1: float, s2: float) -> ComplexArray:
     return np.asarray(s1 * values.real + 1j * (s2 * values.imag), np.complex64)
 
 
-def _room(shape: tuple[int, int, int], n_bytes: int) -> ComplexArray | None:
-    """Return room for patches, in memory or on disk; ``None`` if the disk has none."""
-    if n_bytes <= MEMORY_BYTES:
-        return np.empty(shape, np.complex64)
-    # The file has no name any more once it is open: whatever happens, nothing is left behind.
-    with tempfile.TemporaryFile() as file:
-        try:
-            _reserve(file, n_bytes)
-        except OSError:
-            return None
-        return np.memmap(file, np.complex64, "r+", shape=shape)
-
-
-def _reserve(file: IO[bytes], n_bytes: int) -> None:
-    """Take the disk's blocks now: to write to a mapped file on a full disk ends the program, it raises nothing."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, n_bytes)
-        return
-    nothing = bytes(_RESERVE_BLOCK)
-    for first in range(0, n_bytes, _RESERVE_BLOCK):
-        file.write(nothing[: n_bytes - first])
-    file.flush()
+def _room(count: int, crop: int) -> KeptSquares | None:
+    """Return room for squares, in memory or on disk; ``None`` if the disk has none."""
+    try:
+        return KeptSquares(count, crop)
+    except OSError:
+        return None
 
 
 class CompatibleStitch:

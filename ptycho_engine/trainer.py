@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import FloatArray
 from ptycho_engine.batches import Batch, GroupBatches
 from ptycho_engine.config import TrainConfig
+from ptycho_engine.device import arithmetic
 from ptycho_engine.documents import Bundle, CountStatistics
 from ptycho_engine.gradient_clip import GradientClip
 from ptycho_engine.models.full_patch import FullPatchCnn
@@ -20,7 +20,9 @@ from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state
 from ptycho_engine.physics.shared_object import see_shared_object
 from ptycho_engine.profiles import AmplitudeProfile, CountProfile, Profile
+from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.recipes import Plan
+from ptycho_engine.shared_step import gradients_of_shares
 
 _LEVEL_GROUPS = 64
 """Groups from which the factors of real and imaginary part are taken at the start."""
@@ -95,6 +97,8 @@ class Trainer:
         Where to compute.
     start_from
         A bundle whose weights the network starts with.
+    ranks
+        The processes that take their shares of each batch.
     """
 
     def __init__(
@@ -104,14 +108,16 @@ class Trainer:
         scene: Scene,
         device: torch.device,
         start_from: Bundle | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.plan = plan
+        self.ranks = ranks
         self.device = device
         self.scene = scene
         counts = scene.statistics
         self.profile: Profile = AmplitudeProfile(config.loss) if counts is None else CountProfile(counts, plan.model.n)
         """What is predicted and compared."""
-        self.half_precision = config.precision == "bf16"
+        self.precision = config.precision
         network = fresh_network(plan, config.seed) if start_from is None else build_network(plan.model)
         if start_from is not None:
             load_state(network, start_from.state)
@@ -126,6 +132,7 @@ class Trainer:
         """What the rates of the schedule are multiplied by."""
         self.n_parts = 1
         """Parts in which a batch is computed, where the memory does not hold all of it; a step stays one step."""
+        ranks.same_weights(self.network)
 
     def set_learning_rate(self, done: float) -> float:
         """Set and return the learning rate where the part ``done`` (0 to 1) of the training lies behind."""
@@ -139,19 +146,25 @@ class Trainer:
         scene = scene or self.scene
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        losses, drawn = [], []
-        for part in batch.parts(self.n_parts):
-            patches, predicted = self._as_trained(part, scene)
-            loss = self._loss(predicted, part, batch, scene)
-            with torch.no_grad():
-                drawn.append(self.network.object_of(patches.detach()))
-            if scene.loss_weight != 1.0:
-                loss = loss * scene.loss_weight
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
+        if self.ranks.alone:
+            losses, drawn = self._gradients(batch, scene)
+        else:
+            losses, drawn = gradients_of_shares(self, batch, scene)
         norm = self.clip.apply(self.parameters)
         self.optimiser.step()
         return Step(_sum(losses), norm.detach(), drawn[0] if len(drawn) == 1 else torch.cat(drawn))
+
+    def _gradients(self, batch: Batch, scene: Scene) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Leave the gradients of a batch with the parameters; return losses and objects of its parts."""
+        losses, drawn = [], []
+        for part in batch.parts(self.n_parts):
+            patches, predicted = self.as_trained(part, scene)
+            loss = self.loss(predicted, part, batch, scene)
+            with torch.no_grad():
+                drawn.append(self.network.object_of(patches.detach()))
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        return losses, drawn
 
     def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the object and the predicted amplitude of a batch of the first scan, without gradients."""
@@ -186,7 +199,7 @@ class Trainer:
         with torch.inference_mode():
             for groups in batches.slices(_spread(batches.n_groups, _LEVEL_GROUPS)):
                 batch = batches.batch(groups)
-                compared = self.profile.predicted_amplitude(self._as_trained(batch, self.scene)[1])
+                compared = self.profile.predicted_amplitude(self.as_trained(batch, self.scene)[1])
                 shown = self.profile.measured_amplitude(batch.images)
                 sums = measured_numbers(shown.double().square().sum(), compared.double().square().sum())
                 measured, predicted = measured + sums[0], predicted + sums[1]
@@ -201,7 +214,7 @@ class Trainer:
         self.network.eval()
         try:
             with torch.inference_mode():
-                patches, compared = self._as_trained(batch, scene)
+                patches, compared = self.as_trained(batch, scene)
                 predicted = self.profile.predicted_amplitude(compared)
                 object_ = self.network.object_of(patches)
         finally:
@@ -216,11 +229,12 @@ class Trainer:
         self.network.eval()
         with torch.inference_mode():
             parts = batch.parts(self.n_parts)
-            return _sum([self._loss(self._predict(part, scene)[1], part, batch, scene) for part in parts])
+            return _sum([self._share(self._predict(part, scene)[1], part, batch, scene) for part in parts])
 
     def start_anew(self, seed: int) -> None:
         """Draw another start, and forget the moments."""
         self.network.load_state_dict(fresh_network(self.plan, seed).state_dict())
+        self.ranks.same_weights(self.network)
         self.optimiser.state.clear()
         self.clip = GradientClip(self.plan.clip_factor, self.device)
 
@@ -277,7 +291,12 @@ class Trainer:
             self.optimiser.state[parameter] = state
         self.clip.restore(arrays["clip/norms"], int(arrays["clip/count"]))
 
-    def _loss(self, predicted: torch.Tensor, part: Batch, batch: Batch, scene: Scene) -> torch.Tensor:
+    def loss(self, predicted: torch.Tensor, part: Batch, batch: Batch, scene: Scene) -> torch.Tensor:
+        """Return the share of a part in the loss of its batch, with the weight of its scan."""
+        loss = self._share(predicted, part, batch, scene)
+        return loss if scene.loss_weight == 1.0 else loss * scene.loss_weight
+
+    def _share(self, predicted: torch.Tensor, part: Batch, batch: Batch, scene: Scene) -> torch.Tensor:
         """Return the share of a part in the loss of its batch: the shares of all parts add up to it."""
         loss = self.profile.loss(predicted, part.images, scene.intensity_scale)
         if part is batch:
@@ -288,27 +307,29 @@ class Trainer:
     def _named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
 
-    def _as_trained(self, batch: Batch, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
+    def as_trained(self, batch: Batch, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
         """Return patches, and what is predicted of the object that they are merged into if the recipe says so."""
         if not self.plan.shared_object:
             return self._predict(batch, scene)
-        patches = self._draw(batch, scene)
+        patches = self.draw(batch, scene)
+        return patches, self.predict_merged(patches, batch, scene)
+
+    def predict_merged(self, patches: torch.Tensor, batch: Batch, scene: Scene) -> torch.Tensor:
+        """Return what is predicted of the one object that all patches of a batch are merged into."""
         seen = see_shared_object(patches, batch.positions, scene.probe)
         # Merged already: the forward model must not merge the groups once more.
         model = replace(self.plan.model, object_big=False)
-        return patches, self.profile.predict(self.network, seen, batch.local_offsets, scene.probe, model)
+        return self.profile.predict(self.network, seen, batch.local_offsets, scene.probe, model)
 
     def _predict(self, batch: Batch, scene: Scene) -> tuple[torch.Tensor, torch.Tensor]:
-        patches = self._draw(batch, scene)
+        patches = self.draw(batch, scene)
         return patches, self.profile.predict(self.network, patches, batch.local_offsets, scene.probe, self.plan.model)
 
-    def _draw(self, batch: Batch, scene: Scene) -> torch.Tensor:
-        with self._arithmetic():
+    def draw(self, batch: Batch, scene: Scene) -> torch.Tensor:
+        """Return (B, C, N, N) the patches of a batch, with gradients."""
+        with arithmetic(self.device, self.precision):
             patches: torch.Tensor = self.network(batch.images)
         return patches if scene.amplitude_factor == 1.0 else patches * scene.amplitude_factor
-
-    def _arithmetic(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self.half_precision else nullcontext()
 
 
 def fresh_network(plan: Plan, seed: int) -> PatchNetwork:

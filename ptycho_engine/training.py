@@ -29,6 +29,7 @@ from ptycho_engine.events import (
     TrainingCompleted,
 )
 from ptycho_engine.models.pinn import state_of
+from ptycho_engine.ranks import ALONE, Ranks, SharedMemoryError
 from ptycho_engine.recipes import Plan
 from ptycho_engine.runs.event_record import bundle_summary, dataset_summary
 from ptycho_engine.runs.recorder import record
@@ -59,6 +60,7 @@ def train(
     resume: bool = False,
     start_from: Bundle | None = None,
     adapt: Callable[[Plan], Plan] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Generator[EngineEvent, None, None]:
     """Train a network on a scan; the last event, ``TrainingCompleted``, carries the bundle.
 
@@ -84,6 +86,9 @@ def train(
         A bundle whose network is trained on.
     adapt
         Changes what the recipe planned, for studies; a training that is resumed must be given the same.
+    ranks
+        The processes that train together, each of which calls this with the same arguments. The first writes the run
+        folder; all yield the same losses.
 
     Raises
     ------
@@ -95,8 +100,8 @@ def train(
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
     if not datasets:
         raise ConfigError("there is no scan to train on", "Choose at least one.")
-    events = _train(datasets, config, test_dataset, folder, resume, start_from, adapt)
-    if folder is not None:
+    events = _train(datasets, config, test_dataset, folder, resume, start_from, adapt, ranks)
+    if folder is not None and ranks.first:
         described = _description(datasets, config, test_dataset, start_from)
         events = record(events, RunFolder(folder, "train", described, resume=resume))
     yield from events
@@ -110,6 +115,7 @@ def _train(
     resume: bool,
     start_from: Bundle | None,
     adapt: Callable[[Plan], Plan] | None,
+    ranks: Ranks,
 ) -> Generator[EngineEvent, None, None]:
     with compute_settings(deterministic=config.deterministic):
         choice = device_choice(config.accelerator, config.deterministic)
@@ -130,6 +136,7 @@ def _train(
                             resume=resume,
                             start_from=start_from,
                             adapt=adapt,
+                            ranks=ranks,
                         ),
                         working,
                     )
@@ -147,7 +154,8 @@ def _run(job: TrainingJob, working: WorkingTime) -> Generator[EngineEvent, None,
     left = TimeLeft(job.progress.step, working)
     try:
         yield from (DiagnosisFound(one) for one in job.progress.findings)
-        yield preview(job)
+        if job.ranks.first:
+            yield preview(job)
         while job.progress.epoch < job.config.epochs and not _stops_early(job):
             lacking = None
             try:
@@ -157,7 +165,7 @@ def _run(job: TrainingJob, working: WorkingTime) -> Generator[EngineEvent, None,
                 yield from _mended(job, error, left)
             except (RuntimeError, MemoryError) as error:
                 lacking = lacking_memory(error)
-                if lacking is None:
+                if lacking is None or not (job.ranks.alone or isinstance(error, SharedMemoryError)):
                     raise
                 drop_frames(error)
             if lacking is not None:
@@ -178,7 +186,7 @@ def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, boo
     progress, trainer = job.progress, job.trainer
     for planned in job.epoch_steps()[progress.batch :]:
         if look_is_due(job):
-            reading = read(job)
+            reading = job.ranks.from_first(lambda: read(job))
             require_bounded(job, reading)
             yield from restart_if_collapsed(job, look(job, reading))
             if job.progress is not progress:
@@ -196,7 +204,7 @@ def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, boo
             yield measured
             yield from stats_measured(job, step)
         yield step_done(job, left)
-        if job.previews.due():
+        if job.ranks.first and job.previews.due():
             yield preview(job)
         if job.files is not None and job.files.is_due(progress.step):
             yield from _save(job, best=False, now=True)
@@ -212,7 +220,7 @@ def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, No
         validation_loss = job.validation.loss
     train_loss = mean_loss(job.epoch_losses, job.step_sizes())
     require_finite(job, train_loss + (validation_loss or 0.0), f"the end of epoch {epoch + 1}")
-    reading = read(job, validation_loss, complete=True)
+    reading = job.ranks.from_first(lambda: read(job, validation_loss, complete=True))
     require_bounded(job, reading)
     told = look(job, reading)
     best = progress.end_epoch(train_loss, validation_loss)
@@ -263,7 +271,8 @@ def _save(job: TrainingJob, best: bool, *, now: bool = False) -> Generator[Engin
 def _complete(job: TrainingJob) -> Generator[EngineEvent, None, None]:
     bundle = bundle_of(job, best=True)
     folder = None
-    yield preview(job)
+    if job.ranks.first:
+        yield preview(job)
     if job.files is not None:
         try:
             path = job.files.save_bundle(bundle)

@@ -16,6 +16,7 @@ from ptycho_engine.fixed_sample import FixedSample
 from ptycho_engine.models.pinn import require_runnable
 from ptycho_engine.physics.scaling import light_factor, probe_energy
 from ptycho_engine.preview import RateLimit, choose_groups
+from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.recipes import Plan, plan_training
 from ptycho_engine.trainer import Scene, Trainer
 from ptycho_engine.training_counts import counts_of_test
@@ -51,6 +52,11 @@ class TrainingJob:
     """Tensors of the best epoch, where there is a test scan to tell it."""
     planned: tuple[int, list[ScanStep]] | None = None
     """An epoch and its steps."""
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes of the training."""
+        return self.trainer.ranks
 
     @property
     def dataset(self) -> Dataset:
@@ -113,6 +119,7 @@ def prepare_training(
     resume: bool,
     start_from: Bundle | None,
     adapt: Callable[[Plan], Plan] | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingJob:
     """Check the inputs and make a training ready to run, from its start or from its newest checkpoint.
 
@@ -129,9 +136,12 @@ def prepare_training(
         plan = replace(plan, model=start_from.model, start_amplitude=None)
     scans = prepare_scans(datasets, config, plan, device)
     scene = scans.first.scene
-    trainer = Trainer(config, plan, scene, device, start_from)
+    trainer = Trainer(config, plan, scene, device, start_from, ranks)
+    if not ranks.alone:
+        _require_single_patterns(trainer.network)
     if start_from is None:
         trainer.match([scan.batches for scan in scans.scans])
+        ranks.same_weights(trainer.network)
     validation = None if test_dataset is None else _validation(test_dataset, config, scans.first, device)
     job = TrainingJob(
         config=config,
@@ -156,6 +166,16 @@ def prepare_training(
     )
     if resume and job.files is not None:
         job.files.restore(job)
+    ranks.require_same(
+        {
+            "settings": config.as_dict(),
+            "scans": [one.fingerprint for one in datasets],
+            "checkpoints": job.progress.step,
+        }
+    )
+    if not ranks.first:
+        # All have read where the training stands; only the first writes.
+        job.files = None
     return job
 
 
@@ -170,6 +190,14 @@ def _validation(test_dataset: Dataset, config: TrainConfig, scan: TrainingScan, 
     probe = torch.tensor(test_dataset.probe, dtype=torch.complex64, device=device)
     scene = Scene(probe, scan.scene.intensity_scale, factor, statistics=scan.scene.statistics)
     return Validation(test_dataset, config, scene, device)
+
+
+def _require_single_patterns(network: torch.nn.Module) -> None:
+    if any(isinstance(one, torch.nn.modules.batchnorm._BatchNorm) for one in network.modules()):
+        raise ConfigError(
+            "the network normalises over its batch, which several processes would each do for their own share",
+            "Train it in one process.",
+        )
 
 
 def _check_inputs(

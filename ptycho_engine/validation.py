@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from ptycho_engine.batches import GroupBatches
@@ -10,7 +11,7 @@ from ptycho_engine.documents import Dataset
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.physics.scaling import dataset_input_scale
 from ptycho_engine.preview import choose_groups
-from ptycho_engine.trainer import Scene, Trainer, mean_loss
+from ptycho_engine.trainer import Scene, Trainer
 
 VALIDATION_BATCH = 32
 
@@ -46,12 +47,15 @@ class Validation:
 
     def run(self, trainer: Trainer) -> Iterator[None]:
         """Compute :attr:`loss`; yields after each batch, so that whoever iterates can stop there."""
-        losses, sizes = [], []
-        for groups in self.batches.slices(self.batches.all_groups()):
+        ranks, sizes = trainer.ranks, self.batches.sizes()
+        own = ranks.share(len(sizes))
+        losses = []
+        for groups in list(self.batches.slices(self.batches.all_groups()))[own]:
             losses.append(trainer.validation_loss(self.batches.batch(groups), self.scene))
-            sizes.append(len(groups))
             yield
-        self.loss = mean_loss(losses, sizes)
+        own_losses = torch.stack(losses).cpu().double().tolist() if losses else []
+        found = [one for part in ranks.all(own_losses) for one in part]
+        self.loss = float(np.average(found, weights=sizes))
 
 
 def spread_groups(grouping: Grouping, limit: int | None) -> Grouping:

@@ -32,9 +32,14 @@ def bin_points(points: NDArray[np.floating], figures: NDArray[np.floating], most
     span = np.maximum(points.max(axis=0) - low, 1e-9) if len(points) else np.ones(2)
     # Few bins where points are few, so that each bin holds some.
     side = int(np.clip(np.sqrt(max(len(points), 1)) / 2, 1, most_bins))
-    bins = [(low[0], low[0] + span[0]), (low[1], low[1] + span[1])]
-    count, _, _ = np.histogram2d(y, x, bins=side, range=bins)
-    total, _, _ = np.histogram2d(y, x, bins=side, range=bins, weights=values)
+    # Bins of one size: to divide is several times faster than to look each point up among the edges.
+    row, column = (
+        np.minimum(((values_of_axis - low[axis]) * (side / span[axis])).astype(np.intp), side - 1)
+        for axis, values_of_axis in enumerate((y, x))
+    )
+    index = row * side + column
+    count = np.bincount(index, minlength=side * side).reshape(side, side)
+    total = np.bincount(index, weights=values, minlength=side * side).reshape(side, side)
     mean = np.full(count.shape, np.nan, dtype=np.float32)
     np.divide(total, count, out=mean, where=count > 0, casting="same_kind")
     return BinnedPoints(mean, (float(low[0]), float(low[1])), (float(span[0] / side), float(span[1] / side)))

@@ -14,7 +14,9 @@ from typing import Protocol, cast
 from ptycho_engine import __version__
 from ptycho_engine.cli.console import Console
 from ptycho_engine.cli.interrupt import Interrupt, Interrupted
+from ptycho_engine.cli.several import EndedElsewhere
 from ptycho_engine.errors import ConfigError, EngineError
+from ptycho_engine.ranks import own_rank
 
 VERBS = {
     "simulate": "make a dataset, from nothing or from a file's probe, object and positions",
@@ -24,6 +26,7 @@ VERBS = {
     "train": "train a network on a scan and write the run folder",
     "infer": "reconstruct the object of a scan with a trained network",
     "watch": "follow a run that is being written, of this program or of PtychoPINN, and tell its events until it ends",
+    "bench": "measure this machine: each figure to reach beside the figure reached, and a plain reference",
     "study": "train with different recipes, seeds and switches, and make tables of what comes out",
 }
 USAGE_ERROR = 2
@@ -32,7 +35,7 @@ BROKEN_PIPE = 141
 
 
 class Verb(Protocol):
-    """What the module of a verb has to offer."""
+    """What the module of a verb has to offer; ``MAY_BE_SHARED = True`` if several processes may do it together."""
 
     EXAMPLE: str
 
@@ -54,7 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else USAGE_ERROR
     assert verb is not None  # argparse has refused a missing or unknown verb
-    with Console(json=arguments.json, quiet=arguments.quiet, log_file=arguments.log_file) as console:
+    # Of several processes only the first speaks.
+    silent = getattr(verb, "MAY_BE_SHARED", False) and own_rank() > 0
+    log_file = None if silent else arguments.log_file
+    with Console(json=arguments.json, quiet=arguments.quiet, silent=silent, log_file=log_file) as console:
         return _run(verb, arguments, console)
 
 
@@ -63,7 +69,7 @@ def _run(verb: Verb, arguments: argparse.Namespace, console: Console) -> int:
     try:
         with interrupt:
             return verb.run(arguments, console, interrupt)
-    except Interrupted as stopped:
+    except (Interrupted, EndedElsewhere) as stopped:
         return stopped.exit_status
     except KeyboardInterrupt as at_once:
         return 128 + (at_once.args[0] if at_once.args else signal.SIGINT)

@@ -46,13 +46,18 @@ class Console:
         Print events as JSON.
     quiet
         Print results and errors only.
+    silent
+        Print errors only: another process prints the same.
     log_file
         Append messages to this file.
     """
 
-    def __init__(self, *, json: bool = False, quiet: bool = False, log_file: str | None = None) -> None:
+    def __init__(
+        self, *, json: bool = False, quiet: bool = False, silent: bool = False, log_file: str | None = None
+    ) -> None:
         self.json = json
         self.quiet = quiet
+        self._silent = silent
         self._log_path = log_file
         self._log: TextIO | None = None
         self._bar: Any = None
@@ -70,6 +75,8 @@ class Console:
 
     def event(self, event: EngineEvent) -> None:
         """Print an event."""
+        if self._silent:
+            return
         if self.json:
             _print_json(event_record(event))
         self._advance(event)
@@ -79,12 +86,16 @@ class Console:
 
     def message(self, level: str, text: str) -> None:
         """Print a message that is no event of the engine."""
+        if self._silent:
+            return
         if self.json:
             _print_json({"event": "message_logged", "level": level, "text": text})
         self._say(level, text)
 
     def record(self, values: dict[str, Any], text: str = "") -> None:
         """Print a result: as JSON, or as its text, even when quiet."""
+        if self._silent:
+            return
         self._close_bar()
         if self.json:
             _print_json(values)

@@ -10,18 +10,22 @@ from ptycho_engine.cli import UsageError
 from ptycho_engine.cli.console import Console, metrics_text, misfit_text
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.options import add_config_options, config_from
+from ptycho_engine.cli.several import together, until_told
 from ptycho_engine.config import InferConfig
 from ptycho_engine.documents import Diagnosis
 from ptycho_engine.errors import InputError
 from ptycho_engine.events import DiagnosisFound, InferenceCompleted, MisfitMeasured, RefinementBegan
 from ptycho_engine.examination import examine_bundle, examine_dataset, findings
 from ptycho_engine.formats import read_dataset
+from ptycho_engine.ranks import Ranks
 from ptycho_engine.runs.event_record import canvas_summary
 
 if TYPE_CHECKING:
     from ptycho_engine.inference_job import GroundTruth
 
 EXAMPLE = "infer --bundle run/wts.h5.zip --data scan_test.npz --out result"
+
+MAY_BE_SHARED = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +59,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -> int:
     """Infer."""
+    config = config_from(arguments, InferConfig)
+    with together(config.accelerator, interrupt) as ranks:
+        return _infer(arguments, config, console, interrupt, ranks)
+
+
+def _infer(
+    arguments: argparse.Namespace, config: InferConfig, console: Console, interrupt: Interrupt, ranks: Ranks
+) -> int:
     from ptycho_engine.bundles import read_bundle
 
-    config = config_from(arguments, InferConfig)
     dataset, bundle = read_dataset(arguments.data), read_bundle(arguments.bundle)
     bundle = assume(bundle, _assumptions(arguments.assume))
     for name, notes in ((dataset.name, dataset.notes), (bundle.name, bundle.notes)):
@@ -80,8 +91,9 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
         ground_truth=truth,
         out=Path(arguments.out),
         debug_dump=None if arguments.debug_dump is None else Path(arguments.debug_dump),
+        ranks=ranks,
     )
-    for event in interrupt.until(events):
+    for event in until_told(events, ranks, interrupt):
         console.event(event)
         if isinstance(event, InferenceCompleted):
             completed = event

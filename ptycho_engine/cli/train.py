@@ -6,13 +6,17 @@ from pathlib import Path
 from ptycho_engine.cli.console import Console
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.options import add_config_options, config_from
+from ptycho_engine.cli.several import together, until_told
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Dataset
 from ptycho_engine.errors import OutputError
 from ptycho_engine.events import TrainingCompleted
 from ptycho_engine.formats import read_dataset
+from ptycho_engine.ranks import Ranks
 
 EXAMPLE = "train --data scan.npz --test-data scan_test.npz --out run --gridsize 1 --epochs 25 --seed 1"
+
+MAY_BE_SHARED = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -> int:
     """Train."""
     config = config_from(arguments, TrainConfig, arguments.config)
+    with together(config.accelerator, interrupt) as ranks:
+        return _train(arguments, config, console, interrupt, ranks)
+
+
+def _train(
+    arguments: argparse.Namespace, config: TrainConfig, console: Console, interrupt: Interrupt, ranks: Ranks
+) -> int:
     datasets = [_read(path, console) for path in arguments.data]
     test = None if arguments.test_data is None else _read(arguments.test_data, console)
     interrupt.check()
@@ -52,14 +63,14 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
     start = None if arguments.start_from is None else read_bundle(arguments.start_from)
     out = Path(arguments.out)
     completed = None
-    events = train(datasets, config, test_dataset=test, out=out, resume=arguments.resume, start_from=start)
-    for event in interrupt.until(events):
+    events = train(datasets, config, test_dataset=test, out=out, resume=arguments.resume, start_from=start, ranks=ranks)
+    for event in until_told(events, ranks, interrupt):
         console.event(event)
         if isinstance(event, TrainingCompleted):
             completed = event
     assert completed is not None  # a training ends with its result or with an exception
     _tell(completed, console)
-    if completed.run_folder is None:
+    if completed.run_folder is None and ranks.first:
         raise OutputError("the trained network could not be saved", "Resume with more space to write it.", file=out)
     return 0
 

@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, FloatArray, PositionArray, frozen_array, require_shape
 from ptycho_engine.documents import AmplitudeScale, Canvas, Rectangle
 from ptycho_engine.errors import InputError
+from ptycho_engine.ranks import Ranks
 
 WeightKind = Literal["central", "probe", "uniform"]
 
 MAX_CANVAS_PIXELS = 1 << 29
 _BATCH = 32
-"""Patches shifted at once: few enough that they stay in the cache until they are added."""
+"""Patches cut out at once."""
+_BATCH_BYTES = 1 << 19
+"""Of the patches that are shifted at once: few enough that they stay in the cache until they are added."""
 _WEIGHT_FLOOR = 1e-3
+_LEAST_SHARE = np.float32(1e-7)
+"""What stays of a pixel at least: in 32 bits an offset of nearly a whole pixel is a whole one."""
 
 
 def stitch_weights(kind: str, crop: int, probe: ComplexArray | None = None) -> FloatArray:
@@ -98,9 +103,11 @@ class ScatterSum:
         # A whole offset needs no further row or column, and there need not be one.
         last = whole + self._side + (fraction > 0)
         fits: NDArray[np.bool_] = (whole.min(axis=1) >= 0) & (last[:, 0] <= height) & (last[:, 1] <= width)
-        chosen = np.flatnonzero(fits)
-        for start in range(0, len(chosen), _BATCH):
-            batch = chosen[start : start + _BATCH]
+        if not fits.all():
+            patches, whole, fraction = patches[fits], whole[fits], fraction[fits]
+        step = max(1, _BATCH_BYTES // (8 * self._side**2))
+        for start in range(0, len(whole), step):
+            batch = slice(start, start + step)
             self._add_batch(patches[batch], whole[batch], fraction[batch])
         return fits
 
@@ -118,10 +125,16 @@ class ScatterSum:
         else:
             weight_tiles = _shifted(np.broadcast_to(self._weights, (len(whole), side, side)), down, right, 1)
         height, width = self.total.shape
+        floats, weight, reach = self._floats, self.weight, side + 1
         for tile, weight_tile, (row, column) in zip(tiles, weight_tiles, whole.tolist(), strict=True):
-            rows, columns = min(side + 1, height - row), min(side + 1, width - column)
-            self._floats[row : row + rows, 2 * column : 2 * (column + columns)] += tile[:rows, : 2 * columns]
-            self.weight[row : row + rows, column : column + columns] += weight_tile[:rows, :columns]
+            if row + reach > height or column + reach > width:
+                # A whole offset at the rim: nothing falls on the further row or column, and there is none.
+                tile, weight_tile = (
+                    tile[: height - row, : 2 * (width - column)],
+                    weight_tile[: height - row, : width - column],
+                )
+            floats[row : row + reach, 2 * column : 2 * (column + reach)] += tile
+            weight[row : row + reach, column : column + reach] += weight_tile
 
 
 def _shifted(images: FloatArray, down: FloatArray, right: FloatArray, step: int) -> FloatArray:
@@ -130,16 +143,17 @@ def _shifted(images: FloatArray, down: FloatArray, right: FloatArray, step: int)
     Returns images one pixel larger in both directions.
     """
     count, side, width = images.shape
+    # The share of a pixel that stays, and the share that moves on in parts of it: two passes an axis instead of three.
+    stays_down, stays_right = (np.maximum(1 - share, _LEAST_SHARE) for share in (down, right))
+    scaled = images * (stays_down * stays_right)
     rows = np.empty((count, side + 1, width), np.float32)
-    lower = images * down
-    np.subtract(images, lower, out=rows[:, :side])
-    rows[:, side] = 0
-    rows[:, 1:] += lower
+    np.multiply(scaled, down / stays_down, out=rows[:, 1:])
+    rows[:, 0] = 0
+    rows[:, :side] += scaled
     result = np.empty((count, side + 1, width + step), np.float32)
-    further = rows * right
-    np.subtract(rows, further, out=result[:, :, :width])
-    result[:, :, width:] = 0
-    result[:, :, step:] += further
+    np.multiply(rows, right / stays_right, out=result[:, :, step:])
+    result[:, :, :step] = 0
+    result[:, :, :width] += rows
     return result
 
 
@@ -211,6 +225,16 @@ class CanvasStitcher:
         self._dropped += int(np.count_nonzero(~fits))
         self._positions.append(np.array(positions, np.float64)[fits])
         return changed_part(corners[fits], self.crop)
+
+    def add_up(self, ranks: Ranks) -> None:
+        """Put the sums of all processes, which stitch on canvases of the same place, into each."""
+        if ranks.alone:
+            return
+        import torch
+
+        ranks.add_up(torch.from_numpy(self._sum.total.view(np.float32)), torch.from_numpy(self._sum.weight))
+        self._positions = [one for part in ranks.all(self._positions) for one in part]
+        self._dropped = sum(ranks.all(self._dropped))
 
     def canvas(self, scale: AmplitudeScale, network_per_physical: float, *, mode: str = "none") -> Canvas:
         """Return what was stitched so far, as a copy.

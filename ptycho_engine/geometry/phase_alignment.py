@@ -7,6 +7,8 @@ synchronisation by a weighted graph (A. Singer, Appl. Comput. Harmon. Anal. 30, 
 differences. Only constants are changed: no amplitude, and no detail within a patch.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,11 @@ NEIGHBOURS = 8
 _REACH = 0.75
 """Greatest distance of compared patches, in sides: less than a quarter in common tells little."""
 _BLOCK = 1024
+_SOLVED_AT_ONCE = 20_000
+"""Patches up to which the equations are factorised."""
+_TOLERANCE = 1e-9
+"""Of the conjugate gradients, relative: far below what the comparison of two patches can tell."""
+_MOST_ITERATIONS = 20_000
 _PIN = 1e-9
 """Weight that holds each patch where it is: decides the constant of every island of patches."""
 
@@ -38,28 +45,72 @@ def phases_of_patches(patches: ComplexArray, positions: PositionArray, weights: 
     numpy.ndarray
         (n,) [rad], their mean zero; to be taken off.
     """
-    from scipy import sparse
-    from scipy.sparse.linalg import spsolve
+    pairs = neighbour_pairs(positions, patches.shape[-1])
+    differences, trust = compare_pairs(lambda chosen: patches[chosen], positions, weights, pairs)
+    return solve_phases(pairs, differences, trust, len(patches))
 
-    n = len(patches)
-    pairs = _pairs(positions, patches.shape[-1])
+
+def compare_pairs(
+    read: Callable[[IndexArray], ComplexArray], positions: PositionArray, weights: FloatArray, pairs: IndexArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compare the phases of overlapping patches; memory does not depend on how many there are.
+
+    Parameters
+    ----------
+    read
+        Returns the squares of some patches by their ascending numbers, (k, c, c) complex64.
+    positions
+        (n, 2) [px] ``(y, x)``.
+    weights
+        (c, c) weight of each pixel.
+    pairs
+        (m, 2) numbers of patches.
+
+    Returns
+    -------
+    tuple
+        (m,) the phase of the first patch of each pair minus that of the second [rad], and how far to trust it.
+    """
+    differences, trust = np.empty(len(pairs)), np.empty(len(pairs))
+    for first in range(0, len(pairs), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        named, places = np.unique(pairs[block], return_inverse=True)
+        found = _compare(read(named), positions[named], weights, places.reshape(-1, 2))
+        differences[block], trust[block] = found
+    return differences, trust
+
+
+def solve_phases(
+    pairs: IndexArray, differences: NDArray[np.float64], trust: NDArray[np.float64], n: int
+) -> NDArray[np.float64]:
+    """Return the phases of ``n`` patches that fit the differences of all pairs best, (n,) [rad], their mean zero.
+
+    Of few patches the equations are solved at once. Of many that would take memory that grows faster than they do:
+    they are solved by conjugate gradients, which keep a few numbers for each patch.
+    """
+    from scipy import sparse
+    from scipy.sparse.linalg import cg, spsolve
+
     if not len(pairs):
         return np.zeros(n)
-    blocks = [pairs[first : first + _BLOCK] for first in range(0, len(pairs), _BLOCK)]
-    compared = [_compare(patches, positions, weights, block) for block in blocks]
-    differences, trust = (np.concatenate(part) for part in zip(*compared, strict=True))
     rows = np.arange(len(pairs))
     signs = np.concatenate([np.ones(len(pairs)), -np.ones(len(pairs))])
     edges = sparse.csr_array((signs, (np.concatenate([rows, rows]), pairs.T.ravel())), shape=(len(pairs), n))
     weighted = edges.T @ sparse.diags_array(trust)
     laplacian = (weighted @ edges + _PIN * sparse.eye_array(n)).tocsc()
-    phases = np.asarray(spsolve(laplacian, weighted @ differences), np.float64)
+    right = weighted @ differences
+    if n <= _SOLVED_AT_ONCE:
+        phases = np.asarray(spsolve(laplacian, right), np.float64)
+    else:
+        scaling = sparse.diags_array(1.0 / laplacian.diagonal())
+        found, _ = cg(laplacian, right, rtol=_TOLERANCE, maxiter=_MOST_ITERATIONS, M=scaling)
+        phases = np.asarray(found, np.float64)
     centred: NDArray[np.float64] = phases - phases.mean()
     return centred
 
 
-def _pairs(positions: PositionArray, side: int) -> IndexArray:
-    """Return (m, 2) each pair of near neighbours once."""
+def neighbour_pairs(positions: PositionArray, side: int) -> IndexArray:
+    """Return (m, 2) each pair of near neighbours once, the lower number first, in ascending order."""
     from scipy.spatial import cKDTree
 
     count = min(NEIGHBOURS + 1, len(positions))

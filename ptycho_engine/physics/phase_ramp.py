@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.physics.forward import light_on_object, seen_patches
+from ptycho_engine.ranks import ALONE, Ranks
 
 SAMPLE_BYTES = 128 << 20
 """Memory that the patterns of the fit and what was drawn of them may take: about 2700 at N = 64."""
@@ -33,17 +34,23 @@ class PhaseRamp:
         The network's configuration: how its patches diffract.
     n_patches
         How many patches will come in all; of many, every second, third … group is kept.
+    ranks
+        The processes that draw them.
+    n_before
+        Groups that the processes before this one draw.
     """
 
-    def __init__(self, probe: torch.Tensor, model: ModelConfig, n_patches: int) -> None:
-        self._probe, self._model = probe, model
+    def __init__(
+        self, probe: torch.Tensor, model: ModelConfig, n_patches: int, ranks: Ranks = ALONE, n_before: int = 0
+    ) -> None:
+        self._probe, self._model, self._ranks = probe, model, ranks
         self._light = light_on_object(probe, model)
         n = probe.shape[-1]
         steps = torch.arange(n, device=probe.device, dtype=torch.float32) - n / 2
         self._axes = torch.stack([steps[:, None].expand(n, n), steps[None, :].expand(n, n)])
         room = max(1, SAMPLE_BYTES // (12 * n * n))
         self._every = -(-n_patches // room)
-        self._n_seen = 0
+        self._n_seen = n_before
         self._sample: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def take(self, patches: torch.Tensor, local_offsets: torch.Tensor, measured: torch.Tensor) -> None:
@@ -77,9 +84,12 @@ class PhaseRamp:
         (0, 0) where the patterns cannot tell, or what was drawn is not finite.
         """
         slope = torch.zeros(2, dtype=torch.float64, device=self._probe.device)
-        if not self._sample:
+        if not any(self._ranks.all(len(self._sample))):
             return slope.cpu().numpy()
-        drawn, measured = (torch.cat(part) for part in zip(*self._sample, strict=True))
+        # A process may have drawn none of the sample, and still takes its part in the sums.
+        nothing = torch.zeros((0, *self._light.shape[-2:]), device=slope.device)
+        sample = self._sample or [(nothing.to(torch.complex64), nothing)]
+        drawn, measured = (torch.cat(part) for part in zip(*sample, strict=True))
         for _ in range(PASSES):
             slope = slope + self._step(drawn, measured, slope)
         return torch.nan_to_num(slope, posinf=0.0, neginf=0.0).cpu().numpy()
@@ -103,6 +113,7 @@ class PhaseRamp:
             normal += torch.einsum("kiyx,kjyx->ij", change, change)
             right += torch.einsum("kiyx,bkyx->bi", change, both)
             level += torch.einsum("bkyx,kyx->b", both, amplitude)
+        self._ranks.add_up(normal, right, level)
         # An object that is too bright as a whole is no reason for a slope: measured and predicted are brought level.
         lacking = right[0] * (level[1] / level[0]) - right[1]
         held = _SINGULAR * normal.diagonal().sum() + torch.finfo(torch.float64).tiny

@@ -36,6 +36,7 @@ def test_help_shows_units_bounds_defaults_and_an_example(verb: str, capsys: pyte
         ],
         "infer": ["--n-groups", "default all", "default auto", "{central,probe,uniform}", "--debug-dump"],
         "watch": ["--give-up-after", "(default 120)"],
+        "bench": ["--only NAME", "--quick", "default 5, quick 3", "--out FILE.json"],
         "study": ["[default 25]", "{32,bf16}", "[default all]"],
     }
     for words in (*expected[verb], "--json", "--quiet", "--log-file", "--debug"):
@@ -49,7 +50,7 @@ def test_every_flag_of_the_contract_is_there(capsys: pytest.CaptureFixture[str])
         "n-photons recipe model n-filters-scale seed accelerator precision deterministic log-patch-stats "
         "patch-stats-limit preview-every checkpoint-every resume early-stop-patience",
         "infer": "bundle data out n-groups batch-size weights crop refine compatibility debug-dump log-patch-stats "
-        "patch-stats-limit ground-truth accelerator seed deterministic assume",
+        "patch-stats-limit ground-truth accelerator precision seed deterministic assume",
     }
     for verb, flags in contract.items():
         main([verb, "--help"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_engine import inference_job, inference_stitch
+from ptycho_engine import inference_job, kept_squares
 from ptycho_engine.arrays import FloatArray, IndexArray
 from ptycho_engine.artefacts.patch_stats_file import read_patch_stats
 from ptycho_engine.artefacts.reconstruction import read_reconstruction
@@ -88,7 +88,7 @@ def test_constant_phases_of_patches_do_not_reach_the_canvas(monkeypatch: pytest.
     turns = np.random.default_rng(3).uniform(-0.8, 0.8, dataset.n_scan)
     network.patches *= torch.from_numpy(np.exp(1j * turns).astype(np.complex64))[:, None, None]
     monkeypatch.setattr(inference_job, "build_model", lambda *_: network)
-    monkeypatch.setattr(inference_stitch, "MEMORY_BYTES", memory)
+    monkeypatch.setattr(kept_squares, "MEMORY_BYTES", memory)
     aligned, left = _infer(), _infer(align_phases=False)
     assert aligned[-1].metrics.complex_correlation > 0.9995  # type: ignore[union-attr]
     assert left[-1].metrics.complex_correlation < 0.99  # type: ignore[union-attr]
@@ -101,13 +101,19 @@ def test_a_full_disk_leaves_the_phases_and_says_so(monkeypatch: pytest.MonkeyPat
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(inference_stitch, "MEMORY_BYTES", 0)
-    monkeypatch.setattr(inference_stitch, "_reserve", full)
+    monkeypatch.setattr(kept_squares, "MEMORY_BYTES", 0)
+    monkeypatch.setattr(kept_squares, "_reserve", full)
     events = _infer()
     told = [event for event in _of(events, MessageLogged) if "left as they are" in event.text]
     assert [event.level for event in told] == ["warning"]
     left, plain = (_of(one, InferenceCompleted)[0].canvas for one in (events, _infer(align_phases=False)))
     assert np.array_equal(left.object_, plain.object_)
+
+
+def test_bf16_draws_nearly_the_same() -> None:
+    exact, half = (_infer(align_phases=False, precision=one)[-1].canvas for one in ("32", "bf16"))  # type: ignore[union-attr]
+    difference = np.abs(half.object_ - exact.object_).max() / np.abs(exact.object_).max()
+    assert 0 < difference < 0.03
 
 
 def test_events_of_an_inference_come_in_order() -> None:

@@ -1,0 +1,1 @@
+"""How fast the engine is on this machine, each part beside a plain reference and the limit of the machine."""
