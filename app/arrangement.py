@@ -20,6 +20,8 @@ AREAS = {
 STATE_VERSION = 2
 """Raised when panels change so much that remembered places no longer make sense."""
 BOTTOM_HEIGHT_PX = 230
+ROOMY_HEIGHT_PX = 800
+"""The window fills screens that are lower, at its first start."""
 SIDE_BY_SIDE = 2
 """Docks at the bottom that lie beside each other."""
 ROOMY_WIDTH_PX = 1500
@@ -75,6 +77,9 @@ class Arrangement:
         if geometry.isEmpty() or not self._window.restoreGeometry(geometry):
             room = self._window.screen().availableSize()
             self._window.resize(min(1500, int(room.width() * 0.95)), min(950, int(room.height() * 0.92)))
+            if room.height() < ROOMY_HEIGHT_PX:
+                # All of a small screen is needed; with a notice above the panels the window would grow beyond it.
+                self._window.setWindowState(Qt.WindowState.WindowMaximized)
         self._apply()
 
     def remember(self) -> None:

@@ -37,6 +37,8 @@ def lines(panel: ExplorerPanel) -> list[str]:
     for row in range(panel.tree.topLevelItemCount()):
         group = panel.tree.topLevelItem(row)
         assert group is not None
+        if group.isHidden():
+            continue
         found.append(group.text(0))
         for line in range(group.childCount()):
             item = group.child(line)
