@@ -224,6 +224,8 @@ def progress_text(state: AppState) -> str:
 
 def empty_text(state: AppState) -> str:
     """Return what to say where nothing is listed."""
+    if not state.examinations and (state.datasets or state.bundles):
+        return "Looking at what was opened…"
     if not state.examinations:
         return "Open a scan or a bundle: what is wrong with it is listed here."
     if not all(one.done for one in state.examinations.values()):

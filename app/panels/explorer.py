@@ -14,6 +14,7 @@ from app.state.app_state import AppState, run_id
 from app.state.canvas_changes import canvas_name
 from app.state.session import Session
 from app.widgets.icons import icon
+from app.widgets.name_delegate import FACTS, NameDelegate
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.runs.run_figures import RunFigures
 
@@ -176,8 +177,7 @@ class ExplorerPanel(Panel):
         self.tree.setColumnCount(1)
         self.tree.setHeaderHidden(True)
         self.tree.setUniformRowHeights(True)
-        # Names of runs begin with the day and are long; what they came to stands at the end.
-        self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.tree.setItemDelegate(NameDelegate(self.tree))
         self.tree.setIndentation(14)
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -216,6 +216,7 @@ class ExplorerPanel(Panel):
             item.setData(0, KEY, entry.key)
             self._items[entry.key] = item
         item.setText(0, f"{entry.name}   {entry.facts}")
+        item.setData(0, FACTS, entry.facts)
         item.setIcon(0, icon(entry.icon))
         item.setToolTip(0, entry.tool_tip + ("\n(current)" if entry.current else ""))
         font = item.font(0)
