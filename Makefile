@@ -9,13 +9,15 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test faults run bench study clean lint types setup qt-libraries screenshots
+.PHONY: help demo test faults run bench study clean lint types setup qt-libraries screenshots walk
 
 help:
 	@echo "make demo          set up, simulate the demo scan, open the app with it (screenshots where there is no display)"
 	@echo "make test          set up, then lint, types and all tests, without a display"
 	@echo "make faults        the long form of the tests of faults (hours; ARGS=tests/faults/test_files.py takes one part)"
 	@echo "make run FILES=…   open the app, with files"
+	@echo "make screenshots   the pictures of the guide, from the running app"
+	@echo "make walk          a new user's first hour with real mouse and keyboard, in a virtual screen (ARGS=--help)"
 	@echo "make bench         measure this machine (ARGS=--quick takes a minute)"
 	@echo "make study         the training recipes against each other (hours; ARGS=--quick takes minutes)"
 	@echo "make clean         remove what these commands made"
@@ -58,6 +60,12 @@ faults: setup
 	PTYCHOSCOPE_FAULTS=1 PTYCHOSCOPE_KILLS=200 PTYCHOSCOPE_SIGNALS=50 QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 \
 	$(BIN)/python -m pytest -s $(or $(ARGS),tests/faults tests/engine/test_kill.py)
 
+screenshots: setup
+	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m resources.setup.guide_pictures
+
+walk: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.walk $(ARGS)
+
 bench: setup
 	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m ptycho_engine bench $(ARGS)
 
@@ -65,5 +73,5 @@ study: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m ptycho_engine study recipes --out study-output $(ARGS)
 
 clean:
-	rm -rf $(VENV) demo-output study-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) demo-output study-output walk-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

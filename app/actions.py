@@ -100,7 +100,11 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("watch", "&Watch folder…", "Ctrl+Shift+L", "Follow a run that another process writes into a folder"),
     ActionSpec("save_bundle", "&Save bundle as…", "Ctrl+S", "Save the current bundle as a file", why_not_save),
     ActionSpec(
-        "export_canvas", "&Export canvas…", "Ctrl+E", "Write the stitched object as NPZ or as pictures", why_not_export
+        "export_canvas",
+        "&Export canvas…",
+        "Ctrl+E",
+        "Write the stitched object: NPZ, CXI, HDF5, TIFF, pictures",
+        why_not_export,
     ),
     ActionSpec("close_dataset", "&Close scan", "Ctrl+W", "Take the current scan out of the window", why_not_close),
     ActionSpec("undo_close", "&Undo closing", "Ctrl+Z", "Bring back the document that was closed last", why_not_undo),

@@ -20,6 +20,9 @@ AREAS = {
 STATE_VERSION = 2
 """Raised when panels change so much that remembered places no longer make sense."""
 BOTTOM_HEIGHT_PX = 230
+ROOMY_HEIGHT_PX = 800
+"""The window fills screens that are lower, at its first start."""
+SEPARATORS_PX = 16
 SIDE_BY_SIDE = 2
 """Docks at the bottom that lie beside each other."""
 ROOMY_WIDTH_PX = 1500
@@ -75,6 +78,9 @@ class Arrangement:
         if geometry.isEmpty() or not self._window.restoreGeometry(geometry):
             room = self._window.screen().availableSize()
             self._window.resize(min(1500, int(room.width() * 0.95)), min(950, int(room.height() * 0.92)))
+            if room.height() < ROOMY_HEIGHT_PX:
+                # All of a small screen is needed; with a notice above the panels the window would grow beyond it.
+                self._window.setWindowState(Qt.WindowState.WindowMaximized)
         self._apply()
 
     def remember(self) -> None:
@@ -146,8 +152,11 @@ class Arrangement:
         beside = bottom[:SIDE_BY_SIDE]
         self._window.resizeDocks(beside, [500] * len(beside), _SIDEWAYS)
         share = min(1.0, self._window.width() / ROOMY_WIDTH_PX)
-        for docks, width in zip((left, right), LAYOUTS[self.layout_id].widths, strict=True):
-            self._window.resizeDocks(docks[:1], [round(share * width)], _SIDEWAYS)
+        wide_left, wide_right = (round(share * width) for width in LAYOUTS[self.layout_id].widths)
+        # What the middle needs goes before, else the window grows beyond the screen.
+        room = self._window.width() - self._tabs.minimumSizeHint().width() - SEPARATORS_PX - wide_left
+        for docks, width in ((left, wide_left), (right, max(1, min(wide_right, room)))):
+            self._window.resizeDocks(docks[:1], [width], _SIDEWAYS)
         self._window.resizeDocks(bottom[:1], [BOTTOM_HEIGHT_PX], _UP)
         if len(left) > 1:
             # As little as shows some documents; the form below has more to say.

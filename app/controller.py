@@ -12,10 +12,10 @@ from PySide6.QtCore import QObject, Signal
 from app.bundle_work import BundleWork
 from app.canvas_work import CanvasWork
 from app.display.exports import Export
+from app.document_work import DocumentWork
 from app.jobs.exporter import write_export
 from app.jobs.job_runner import JobRunner, Task, Verb
 from app.jobs.job_thread import JobEnd, JobEvent
-from app.jobs.reader import examine, find_groups
 from app.jobs.run_opener import run_folder_of
 from app.jobs.verbs import CanvasExport, EngineVerbs, existing
 from app.scan_reader import ScanReader
@@ -32,12 +32,12 @@ from app.state.app_events import (
 )
 from app.state.app_state import RESUME_KEY, JobState, LogEntry, Notice, run_id
 from app.state.canvas_changes import pixel_size_of
-from app.state.examinations import DocumentExamined, finding_key
+from app.state.examinations import finding_key
+from app.state.refused_files import refused_key
 from app.state.requests import RefineRequest, TrainRequest
 from app.state.session import Session
 from app.watching import RUNNING_NOTICE, Watching
 from ptycho_engine.config import InferConfig
-from ptycho_engine.documents import Bundle, Dataset
 
 
 class Controller(QObject):
@@ -60,6 +60,7 @@ class Controller(QObject):
         self._given: set[Path] = set()
         self.bundles = BundleWork(session, self.runner, self._verbs, self)
         self.canvases = CanvasWork(session, self.runner, self)
+        self.documents = DocumentWork(session, self.runner, self._verbs, self)
         self.watching = Watching(session, self.runner, self._verbs, self)
 
     # Documents
@@ -86,6 +87,8 @@ class Controller(QObject):
             if run_id(folder) in self._session.state.runs:
                 # Its curves and patches are in its folder, whether it still runs or not.
                 self.watching.follow(folder)
+        elif end.failure is not None and end.failure.expected:
+            self.documents.look_into(path, end.failure.message)
 
     def offer_unfinished(self) -> None:
         """Look for trainings that were cut off with an earlier window."""
@@ -98,6 +101,8 @@ class Controller(QObject):
             self.resume(key.removeprefix(RESUME_KEY))
         elif key == RUNNING_NOTICE:
             self.watching.watch_running()
+        elif key.startswith("open:"):
+            self._session.apply(NoticeClosed(key), DocumentChosen(refused_key(Path(key.removeprefix("open:")))))
 
     def choose_document(self, key: str) -> None:
         """Make a document the current one of its kind."""
@@ -127,35 +132,6 @@ class Controller(QObject):
     def select_frame(self, index: int | None) -> None:
         """Mark a frame of the current dataset in all panels."""
         self._session.apply(FrameSelected(index))
-
-    def find_groups(self, dataset_id: str, gridsize: int, neighbor_count: int) -> None:
-        """Find the groups that an inference with these settings makes."""
-        dataset = self._session.state.datasets.get(dataset_id)
-        if dataset is None:
-            return
-        job = JobState(self.runner.new_id("groups"), "groups", f"Grouping {dataset.name}")
-        verb = partial(find_groups, dataset_id, dataset, gridsize, neighbor_count)
-        self.runner.start(Task(job, verb, "groups", notice_key=f"groups:{dataset_id}"))
-
-    def read_previews(self, key: str, folder: Path) -> None:
-        """Read the earlier previews of a run from its folder."""
-        job = JobState(self.runner.new_id("previews"), "previews", f"Reading the previews of {folder.name}")
-        verb = partial(self._verbs.read_previews, key, folder)
-        self.runner.start(Task(job, verb, "previews", notice_key=f"previews:{key}"))
-
-    def examine(self, key: str, dataset_id: str | None, bundle_id: str | None) -> None:
-        """Look for what is wrong with a scan, with a bundle, or with the two together."""
-        state = self._session.state
-        dataset, bundle = state.datasets.get(dataset_id or ""), state.bundles.get(bundle_id or "")
-        document = bundle if dataset is None else dataset
-        if document is None:
-            return
-        job = JobState(self.runner.new_id("examine"), "examine", f"Examining {document.name}")
-        verb = partial(self._examine, key, document, bundle if dataset is not None else None)
-        self.runner.start(Task(job, verb, "examine", notice_key=f"examine:{key}"))
-
-    def _examine(self, key: str, document: Dataset | Bundle, bundle: Bundle | None) -> Iterator[DocumentExamined]:
-        return examine(key, self._verbs.examine(document, bundle))
 
     def dismiss(self, key: str, name: str) -> None:
         """Put a finding away."""
@@ -324,7 +300,7 @@ class Controller(QObject):
         self._write("save", f"Saving {path.name}", partial(self._verbs.save_bundle, bundle, path))
 
     def export_canvas(self, path: Path) -> None:
-        """Write the canvas on screen, with its positions and scales (``.npz``) or as pictures (``.png``)."""
+        """Write the canvas on screen, in the format that the ending of the file tells."""
         state = self._session.state
         if state.canvas is None:
             self._refuse("export", "There is no canvas to export. Run an inference first.")
@@ -339,6 +315,7 @@ class Controller(QObject):
             bundle.name if bundle is not None else "",
             None if state.refinement is None else state.refinement.network,
             pixel_size_of(state, state.canvas_id, state.canvas_dataset_id),
+            dataset,
         )
         self._write("export", f"Exporting {path.name}", partial(self._verbs.export_canvas, export, path))
 

@@ -16,6 +16,10 @@ from ptycho_engine import __version__
 DialogT = TypeVar("DialogT", bound=QDialog)
 OPEN_FILTER = "Scans, bundles, reconstructions and runs (*.npz *.zip *.h5 *.hdf5 *.ckpt *.json);;All files (*)"
 
+CANVAS_FILTER = (
+    "By the ending: NumPy, CXI, HDF5 product, float TIFF, pictures (*.npz *.cxi *.h5 *.tif *.tiff *.png);;All files (*)"
+)
+
 
 def ask_before_closing(
     parent: QWidget, title: str, stop_and_save: Callable[[], None] | None, stop: Callable[[], None]

@@ -39,6 +39,7 @@ class Front(QObject):
         self._show = show
         self._dataset_id = session.state.dataset_id
         self._figures_id = session.state.figures_id
+        self._refused_id = session.state.refused_id
         self._job_id = session.state.job.id if session.state.job is not None else ""
         session.documents_changed.connect(self._documents_changed)
         self._run_id = session.state.shown_run
@@ -51,6 +52,9 @@ class Front(QObject):
         self._dataset_id = state.dataset_id
         figures = state.figures_id is not None and state.figures_id != self._figures_id
         self._figures_id = state.figures_id
+        if state.refused_id is not None and state.refused_id != self._refused_id:
+            self._show("bundle")
+        self._refused_id = state.refused_id
         document = state.figures.get(state.figures_id or "") if figures else None
         if document is not None and (document.stats or document.dumps) and not opened and not state.busy:
             self._show("statistics")

@@ -28,6 +28,8 @@ from app.jobs.guide_reader import GUIDE
 
 MARGIN_PX = 12
 """Between the top of the page and the line that was asked for."""
+_PICTURE = re.compile(r"^!\[.*\]\(.*\)\n+", re.MULTILINE)
+"""Pictures show what stands beside the guide, here."""
 
 
 class HelpWindow(QDialog):
@@ -116,7 +118,7 @@ class HelpWindow(QDialog):
             self.text.setPlainText("The guide is not installed beside the program: its folder docs/ is missing.")
             return
         self.text.document().setBaseUrl(QUrl("guide:/"))
-        self.text.setMarkdown(self._pages[page])
+        self.text.setMarkdown(_PICTURE.sub("", self._pages[page]))
         self._draw_tables()
         self.back.setEnabled(bool(self._before))
 

@@ -33,7 +33,6 @@ from app.widgets.notice_bar import NoticeBar, NoticeText
 from app.widgets.welcome import Welcome
 
 BUNDLE_FILTER = "PtychoPINN bundles (*.zip)"
-CANVAS_FILTER = "Reconstruction (*.npz);;Pictures of amplitude and phase (*.png)"
 
 
 class MainWindow(QMainWindow):
@@ -246,7 +245,7 @@ class MainWindow(QMainWindow):
 
     def _ask_where_to_export(self) -> None:
         proposal = Path(self.settings.settings.last_folder or Path.home()) / "reconstruction.npz"
-        dialogs.ask_where_to_save(self, "Export canvas", proposal, CANVAS_FILTER, self._export_chosen)
+        dialogs.ask_where_to_save(self, "Export canvas", proposal, dialogs.CANVAS_FILTER, self._export_chosen)
 
     def _export_chosen(self, path: str) -> None:
         self.export_canvas_asked.emit(with_suffix(path, ".npz"))

@@ -5,6 +5,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject
 
+from app.panels.panel import Panel
 from app.settings import SettingsStore
 from app.state.app_state import AppState
 from app.state.session import Session
@@ -23,6 +24,8 @@ class SessionKeeper(QObject):
         Opens files of the last start, in this order.
     select_frame
         Marks a pattern of the current scan.
+    panels
+        Whose choices are kept, by their names.
     parent
         Owner.
     """
@@ -33,6 +36,7 @@ class SessionKeeper(QObject):
         settings: SettingsStore,
         open_again: Callable[[Sequence[str]], None],
         select_frame: Callable[[int], None],
+        panels: Mapping[str, Panel],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -40,6 +44,7 @@ class SessionKeeper(QObject):
         self._settings = settings
         self._open_again = open_again
         self._select_frame = select_frame
+        self._panels = panels
         self._noting = False
         self._restored: Mapping[str, Any] = {}
         session.documents_changed.connect(self.note)
@@ -59,13 +64,18 @@ class SessionKeeper(QObject):
         frame, dataset = self._restored.get("frame"), self._session.state.dataset
         if isinstance(frame, int) and dataset is not None and str(dataset.path) == self._restored.get("dataset"):
             self._select_frame(frame)
+        chosen = self._restored.get("panels")
+        for name, choices in chosen.items() if isinstance(chosen, dict) else ():
+            if name in self._panels and isinstance(choices, dict):
+                self._panels[name].show_choices(choices)
         self.note()
 
     def note(self) -> None:
         """Write down what is open, if that is something else than before."""
         if not self._noting:
             return
-        noted = content_of(self._session.state)
+        choices = {name: panel.choices() for name, panel in self._panels.items()}
+        noted = content_of(self._session.state) | {"panels": {name: kept for name, kept in choices.items() if kept}}
         if noted != self._settings.settings.session:
             self._settings.change(session=noted)
 
@@ -75,8 +85,9 @@ def content_of(state: AppState) -> dict[str, Any]:
     runs = [(key == state.run_id, run.path) for key, run in state.runs.items()]
     bundles = [(key == state.bundle_id, bundle.path) for key, bundle in state.bundles.items()]
     datasets = [(key == state.dataset_id, dataset.path) for key, dataset in state.datasets.items()]
+    canvases = [(key == state.canvas_id, path) for key, path in state.canvas_files.items()]
     # A run brings its scan and its bundle: those that are the current ones are opened after it.
-    files = [path for kind in (runs, bundles, datasets) for _, path in sorted(kind, key=lambda one: one[0])]
+    files = [path for kind in (runs, bundles, datasets, canvases) for _, path in sorted(kind, key=lambda one: one[0])]
     noted: dict[str, Any] = {"files": [str(path) for path in files if path is not None]}
     if state.dataset is not None and state.dataset.path is not None:
         noted["dataset"] = str(state.dataset.path)

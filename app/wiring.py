@@ -26,7 +26,7 @@ def intents_of(controller: Controller, queue: RunQueue) -> dict[str, Callable[..
         "whole_scan_asked": controller.scan_reader.summarise_whole,
         "region_asked": controller.scan_reader.sum_region,
         "stop_reading_asked": controller.scan_reader.stop,
-        "groups_asked": controller.find_groups,
+        "groups_asked": controller.documents.find_groups,
         "study_asked": controller.bundles.study,
         "ranking_asked": controller.bundles.rank_readings,
         "comparison_asked": controller.bundles.compare,

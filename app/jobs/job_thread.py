@@ -23,6 +23,7 @@ from app.state.canvas_readings import CanvasesCompared, PhasePrepared, Reconstru
 from app.state.examinations import DocumentExamined
 from app.state.preview_history import PreviewsRead
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
+from app.state.refused_files import FileRefused
 from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
 
 DELIVERY_INTERVAL_MS = 40
@@ -49,6 +50,7 @@ JobEvent: TypeAlias = (
     | CanvasesCompared
     | PhasePrepared
     | PreviewsRead
+    | FileRefused
 )
 Verb = Callable[[], Iterator[JobEvent]]
 

@@ -42,6 +42,8 @@ class CanvasExport:
     """As the network drew it, where ``canvas`` was refined."""
     pixel_size_m: float | None = None
     """Side of a pixel [m], where it is known."""
+    scan: Dataset | None = None
+    """The scan itself, where it is open."""
 
 
 class EngineVerbs:
@@ -182,9 +184,14 @@ class EngineVerbs:
         yield FileWritten(path)
 
     def export_canvas(self, export: CanvasExport, path: Path) -> Iterator[EngineEvent]:
-        """Write ``reconstruction.npz``, or pictures of amplitude and phase beside each other for ``.png``."""
+        """Write ``reconstruction.npz``, pictures for ``.png``, or what other programs read: CXI, HDF5, float TIFF."""
+        from ptycho_engine.artefacts.canvas_exchange import EXCHANGE_SUFFIXES, CanvasFacts, write_canvas_exchange
         from ptycho_engine.artefacts.reconstruction import Reconstruction, write_reconstruction
 
+        if path.suffix.lower() in EXCHANGE_SUFFIXES:
+            facts = CanvasFacts(export.scan, export.dataset, export.bundle, export.pixel_size_m)
+            yield from map(FileWritten, write_canvas_exchange(export.canvas, facts, path))
+            return
         if path.suffix.lower() == ".png":
             yield from _export_pictures(export.canvas, path)
             return

@@ -1,6 +1,7 @@
 """Two reconstructions beside each other, in turn, or as their difference, with what is measured of both."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -81,6 +82,8 @@ class ABPanel(Panel):
         self.view: ChoiceBox[ComparedView] = ChoiceBox("What is shown", COMPARED_VIEWS, parent=self)
         self.scale: ChoiceBox[CanvasScale] = ChoiceBox("Scale of the amplitude", CANVAS_SCALES, SCALE_HELP, self)
         self.mode: ChoiceBox[Mode] = ChoiceBox("How the two are compared", MODES, parent=self)
+        for choices in (self.view, self.mode):
+            choices.narrow()
         self.interval = QSpinBox(self)
         self.interval.setRange(100, 5000)
         self.interval.setSingleStep(100)
@@ -172,6 +175,31 @@ class ABPanel(Panel):
         for view in self.views:
             view.hovered.connect(self._hovered)
             view.export_asked.connect(self.export_asked)
+
+    # --- kept between starts ---
+
+    @property
+    def _boxes(self) -> dict[str, ChoiceBox[Any]]:
+        return {"a": self.a, "b": self.b, "mode": self.mode, "view": self.view, "scale": self.scale}
+
+    def choices(self) -> dict[str, Any]:
+        """Return the two reconstructions and how they are compared."""
+        chosen = {name: box.choice for name, box in self._boxes.items() if box.choice}
+        return {**chosen, "interval_ms": self.interval.value(), "align": self.align.isChecked()}
+
+    def show_choices(self, chosen: Mapping[str, Any]) -> None:
+        """Compare again what was compared, as far as it is open."""
+        self._offer()
+        for name, box in self._boxes.items():
+            if isinstance(chosen.get(name), str):
+                _choose_quietly(box, chosen[name])
+        interval, align = chosen.get("interval_ms"), chosen.get("align")
+        if isinstance(interval, int):
+            self.interval.setValue(interval)
+        if isinstance(align, bool):
+            self.align.setChecked(align)
+        self._ask()
+        self._repaint()
 
     # --- painting ---
 

@@ -1,5 +1,7 @@
 """What a bundle is: a summary, its parameters, layers, files and safety report; and how it differs from another."""
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
@@ -7,6 +9,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QScrollArea,
+    QStackedWidget,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -24,10 +27,14 @@ from app.widgets.content_or_hint import ContentOrHint
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.layer_view import LayerView
 from app.widgets.parameter_view import ParameterView
+from app.widgets.refused_view import RefusedView
 from app.widgets.safety_view import SafetyView
 from app.widgets.table import Cell, Table
 from ptycho_engine.bundles.parameters import bundle_parameters
 from ptycho_engine.documents import TENSORFLOW_ERA, Bundle
+
+if TYPE_CHECKING:
+    from app.state.refused_files import RefusedFile
 
 NONE_OPEN = "No bundle is open. Open one (Ctrl+O), drop one on the window, or train a network."
 
@@ -73,15 +80,19 @@ class BundlePanel(Panel):
     """These two bundles should be compared."""
     export_asked = Signal(object)
     """``Export`` of a picture of kernels."""
+    close_asked = Signal(str)
+    """The file that was refused has been looked at."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._shown: Bundle | None = None
+        self._refused: RefusedFile | None = None
         self._study: BundleStudied | None = None
         self._asked: Bundle | None = None
         self._ranked: tuple[Bundle, str] | None = None
         self._pair: tuple[Bundle | None, Bundle | None] = (None, None)
         self._comparison: BundlesCompared | None = None
+        self._seen: BundlesCompared | None = None
         self.heading = ElidedLabel(parent=self)
         font = self.heading.font()
         font.setBold(True)
@@ -103,11 +114,16 @@ class BundlePanel(Panel):
         self.tables = self._tabs()
         self.pages = ContentOrHint(self._content(), self)
         self.pages.show_hint(NONE_OPEN)
+        self.refused = RefusedView(self)
+        self.stack = QStackedWidget(self)
+        self.stack.addWidget(self.pages)
+        self.stack.addWidget(self.refused)
         layout = QVBoxLayout(self)
-        layout.addWidget(self.pages)
+        layout.addWidget(self.stack)
         self.take_keys(self.search)
         for table in (self.parameter_view.table, self.layer_view.table, self.members):
             self.search.textChanged.connect(table.set_filter)
+        self.refused.closed.connect(self._close_refused)
         self.comparison.other_chosen.connect(self._compare)
         self.tables.currentChanged.connect(self._show_comparison)
         self.layer_view.kernels.view.export_asked.connect(self.export_asked)
@@ -165,6 +181,7 @@ class BundlePanel(Panel):
     def refresh(self) -> None:
         """Show the current bundle, and what was computed of it."""
         state = self.session.state
+        self._show_refused()
         bundle = state.bundle
         words = state.assumptions.get(state.bundle_id or "", {})
         self.open_settings.show_open(bundle.assumed if bundle is not None else (), words)
@@ -176,6 +193,21 @@ class BundlePanel(Panel):
         self._show_study(bundle)
         self._show_ranking(bundle)
         self._show_comparison()
+
+    def _show_refused(self) -> None:
+        state = self.session.state
+        file = state.refused.get(state.refused_id or "")
+        if file is None:
+            self.stack.setCurrentWidget(self.pages)
+        elif file is not self._refused:
+            self.refused.show_refused(file.path.name, file.reason, file.report)
+        if file is not None:
+            self.stack.setCurrentWidget(self.refused)
+        self._refused = file
+
+    def _close_refused(self) -> None:
+        if self.session.state.refused_id is not None:
+            self.close_asked.emit(self.session.state.refused_id)
 
     def _show_bundle(self, bundle: Bundle | None) -> None:
         if bundle is None:
@@ -230,6 +262,13 @@ class BundlePanel(Panel):
         state = self.session.state
         others = {key: each.name for key, each in state.bundles.items() if key != state.bundle_id}
         self.comparison.show_others(others)
+        found = state.compared
+        if found is not None and found is not self._seen and found.a == state.bundle_id and found.b in others:
+            self._seen = found
+            if not self._asked_for(state.bundle, state.bundles[found.b]):
+                # Somebody asked elsewhere: it is what they want to see.
+                self.comparison.other.choose(found.b)
+                self.tables.setCurrentWidget(self.comparison)
         if others and self.tables.currentWidget() is self.comparison:
             self._compare(self.comparison.other.choice)
 
@@ -238,12 +277,15 @@ class BundlePanel(Panel):
         found = state.compared
         if found is not None and (found.a, found.b) == (state.bundle_id, other):
             if found is not self._comparison:
-                self._comparison = found
+                self._comparison, self._pair = found, (None, None)
                 self.comparison.show_comparison(found.comparison)
             return
         one, two = state.bundle, state.bundles.get(other)
-        if self._pair[0] is one and self._pair[1] is two and self._comparison is None:
-            return  # Asked for already.
+        if self._asked_for(one, two) and self._comparison is None:
+            return
         self._pair, self._comparison = (one, two), None
         self.comparison.show_comparison(None)
         self.comparison_asked.emit(state.bundle_id or "", other)
+
+    def _asked_for(self, one: Bundle | None, two: Bundle | None) -> bool:
+        return self._pair[0] is one and self._pair[1] is two

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -62,6 +62,10 @@ def as_text(row: Listed) -> str:
     return "\n".join(part for part in (head, figures, finding.hint) if part)
 
 
+ABOUT, ROOMY_TABLE_PX = 2, 330
+"""The column that tells the document, and from which width on it is shown."""
+
+
 class DiagnosesPanel(Panel):
     """Lists what was found of the open documents and of the job."""
 
@@ -88,7 +92,8 @@ class DiagnosesPanel(Panel):
         self.copy_button = _small_button("Copy", "Copy the finding, or all of them", self)
         self.export_button = _small_button("Export…", "Save all findings with their figures as JSON", self)
         self.dismiss_button = _small_button("Dismiss", "Put this finding away while the document stays open", self)
-        self.table = Table("Diagnoses", ("", "diagnosis", "about"), stretch=2, parent=self)
+        self.table = Table("Diagnoses", ("", "diagnosis", "about"), stretch=1, parent=self)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.setSelectionMode(Table.SelectionMode.SingleSelection)
         # A click on a long name must not push the severity out of sight.
         self.table.setAutoScroll(False)
@@ -137,7 +142,17 @@ class DiagnosesPanel(Panel):
         split.setStretchFactor(1, 1)
         split.setSizes([300, 300])
         split.setChildrenCollapsible(False)
+        split.splitterMoved.connect(self._fit_table)
         return split
+
+    def _fit_table(self, *_: object) -> None:
+        """Leave the column that the details repeat where there is no room for three."""
+        self.table.setColumnHidden(ABOUT, self.table.width() < ROOMY_TABLE_PX)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show as many columns as there is room for."""
+        super().resizeEvent(event)
+        self._fit_table()
 
     def refresh(self) -> None:
         """Show the findings, worst first; the selected one stays selected."""
@@ -209,6 +224,8 @@ def progress_text(state: AppState) -> str:
 
 def empty_text(state: AppState) -> str:
     """Return what to say where nothing is listed."""
+    if not state.examinations and (state.datasets or state.bundles):
+        return "Looking at what was opened…"
     if not state.examinations:
         return "Open a scan or a bundle: what is wrong with it is listed here."
     if not all(one.done for one in state.examinations.values()):

@@ -1,6 +1,7 @@
 """The open documents: datasets, bundles, and runs with their results, dumps and statistics."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal
@@ -13,11 +14,14 @@ from app.state.app_state import AppState, run_id
 from app.state.canvas_changes import canvas_name
 from app.state.session import Session
 from app.widgets.icons import icon
+from app.widgets.name_delegate import FACTS, NameDelegate
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.runs.run_figures import RunFigures
 
 KEY = Qt.ItemDataRole.UserRole
 GROUPS = ("Datasets", "Bundles", "Runs")
+REFUSED = "Not opened"
+"""The group of files that were refused; it is there only while it holds any."""
 NOTHING = {
     "Datasets": "none open",
     "Bundles": "none open",
@@ -76,6 +80,10 @@ def entries(state: AppState) -> list[Entry]:
         name = canvas_name(state, key)
         tip = f"{file or name}\n{facts}"
         lines.append(Entry("Runs", key, name, facts, "canvas", key == state.canvas_id, tip, file))
+    for key, refused in state.refused.items():
+        tip = f"{refused.path}\n{refused.reason}"
+        current = key == state.refused_id
+        lines.append(Entry(REFUSED, key, refused.path.name, "refused", "failed", current, tip, refused.path.parent))
     return lines
 
 
@@ -157,6 +165,10 @@ class ExplorerPanel(Panel):
     """``str``: the process of this detached training should be asked to stop."""
     reveal_asked = Signal(object)
     """``Path`` to be shown in the file manager."""
+    comparison_asked = Signal(str, str)
+    """These two bundles should be compared."""
+    panel_asked = Signal(str)
+    """The panel that should come to the front."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -165,12 +177,13 @@ class ExplorerPanel(Panel):
         self.tree.setColumnCount(1)
         self.tree.setHeaderHidden(True)
         self.tree.setUniformRowHeights(True)
+        self.tree.setItemDelegate(NameDelegate(self.tree))
         self.tree.setIndentation(14)
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.tree.customContextMenuRequested.connect(self._open_menu)
         self.tree.itemActivated.connect(self._activate)
-        self._groups = {name: QTreeWidgetItem(self.tree, [name]) for name in GROUPS}
+        self._groups = {name: QTreeWidgetItem(self.tree, [name]) for name in (*GROUPS, REFUSED)}
         for group in self._groups.values():
             group.setExpanded(True)
             group.setFlags(Qt.ItemFlag.ItemIsEnabled)
@@ -192,7 +205,9 @@ class ExplorerPanel(Panel):
             if self._entries.get(key) != entry:
                 self._show(entry)
         for name, group in self._groups.items():
-            group.setText(0, name if group.childCount() else f"{name}   {NOTHING[name]}")
+            group.setText(0, name if group.childCount() else f"{name}   {NOTHING.get(name, '')}")
+        refused = self._groups[REFUSED]
+        refused.setHidden(not refused.childCount())
 
     def _show(self, entry: Entry) -> None:
         item = self._items.get(entry.key)
@@ -201,6 +216,7 @@ class ExplorerPanel(Panel):
             item.setData(0, KEY, entry.key)
             self._items[entry.key] = item
         item.setText(0, f"{entry.name}   {entry.facts}")
+        item.setData(0, FACTS, entry.facts)
         item.setIcon(0, icon(entry.icon))
         item.setToolTip(0, entry.tool_tip + ("\n(current)" if entry.current else ""))
         font = item.font(0)
@@ -213,8 +229,9 @@ class ExplorerPanel(Panel):
         entry = self._entries[key]
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        show = menu.addAction("&Make current", lambda: self.document_asked.emit(key))
+        show = menu.addAction("&Make current", lambda: self._show_document(key))
         show.setEnabled(not entry.current)
+        self._add_comparisons(menu, key)
         if entry.resumable:
             menu.addAction("&Resume training", lambda: self.resume_asked.emit(key))
         if entry.watching:
@@ -229,6 +246,34 @@ class ExplorerPanel(Panel):
         menu.addAction("&Close", lambda: self.close_asked.emit(key))
         return menu
 
+    def _add_comparisons(self, menu: QMenu, key: str) -> None:
+        """Offer what the document can be compared with."""
+        state = self.session.state
+        if key in state.canvases:
+            menu.addAction("Compare &A/B…", lambda: self._compare_canvas(key))
+        if key not in state.bundles:
+            return
+        others = [(other, bundle.name) for other, bundle in state.bundles.items() if other != key]
+        compare = menu.addMenu("&Compare with")
+        compare.setEnabled(bool(others))
+        for other, name in others:
+            text = name if sum(name == one for _, one in others) == 1 else f"{name}  –  {other.removeprefix('bundle:')}"
+            compare.addAction(text.replace("&", "&&"), partial(self._compare_bundles, key, other))
+
+    def _compare_canvas(self, key: str) -> None:
+        self.document_asked.emit(key)
+        self.panel_asked.emit("ab")
+
+    def _compare_bundles(self, key: str, other: str) -> None:
+        self.document_asked.emit(key)
+        self.comparison_asked.emit(key, other)
+        self.panel_asked.emit("bundle")
+
+    def _show_document(self, key: str) -> None:
+        self.document_asked.emit(key)
+        if key in self.session.state.refused:
+            self.panel_asked.emit("bundle")
+
     def _open_menu(self, place: QPoint) -> None:
         item = self.tree.itemAt(place)
         key = item.data(0, KEY) if item is not None else None
@@ -238,7 +283,7 @@ class ExplorerPanel(Panel):
     def _activate(self, item: QTreeWidgetItem) -> None:
         key = item.data(0, KEY)
         if key:
-            self.document_asked.emit(key)
+            self._show_document(key)
 
     def changeEvent(self, event: QEvent) -> None:
         """Draw the icons in the colours of a changed palette."""

@@ -50,7 +50,7 @@ FIRST_AXIS = ("training, each step", "training, epoch", "validation")
 STEP_FIGURES = {"learning rate": "learning_rate", "gradient norm": "gradient_norm", "patches/s": "patches_per_s"}
 """What is measured at each step beside the loss."""
 SECOND_AXIS = {
-    "no second axis": (),
+    "loss alone": (),
     **dict.fromkeys(STEP_FIGURES, ()),
     "R-factor": ("r_factor",),
     "overlap": ("overlap_consistency",),
@@ -100,6 +100,8 @@ class LossPanel(Panel):
         self.second_log.toggled.connect(self.plot.set_secondary_log)
         self.smoothing = QComboBox(self)
         self.smoothing.setAccessibleName("Smoothing")
+        self.smoothing.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.smoothing.setMinimumContentsLength(4)
         self.smoothing.setToolTip("Mean over neighbouring points; the curve itself stays, faint")
         for window in SMOOTHING_WINDOWS:
             self.smoothing.addItem("raw" if window == 1 else f"mean {window}", window)

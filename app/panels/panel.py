@@ -1,9 +1,9 @@
 """What every panel is: a view of some slices of the session that paints only while it can be seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from PySide6.QtCore import Signal, SignalInstance
 from PySide6.QtGui import QFocusEvent, QShowEvent
@@ -51,6 +51,13 @@ class Panel(QWidget):
         self._first = first
         for one, following in pairwise((first, *others)):
             QWidget.setTabOrder(one, following)
+
+    def choices(self) -> dict[str, Any]:
+        """Return what the person chose here and wants to find again at the next start, as JSON holds it."""
+        return {}
+
+    def show_choices(self, chosen: Mapping[str, Any]) -> None:
+        """Choose again what ``choices`` told; what does not fit any more is left alone."""
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Hand the keyboard on."""

@@ -138,6 +138,8 @@ class PatchesPanel(Panel):
         column.addWidget(self.numbers_title)
         column.addWidget(self.numbers, 1)
         details = QSplitter(Qt.Orientation.Horizontal, self)
+        for view in (self.measured, self.predicted):
+            view.setMinimumWidth(100)
         for widget, share in ((self.measured, 3), (self.predicted, 3), (right, 5)):
             details.addWidget(widget)
             details.setStretchFactor(details.count() - 1, share)

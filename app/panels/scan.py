@@ -68,6 +68,8 @@ class ScanPanel(Panel):
     def _build(self) -> None:
         self.shows = ChoiceBox("What is shown", SHOWS, parent=self)
         self.figure = ChoiceBox("Colour", FIGURES, "What the positions are coloured by", self)
+        for choices in (self.shows, self.figure):
+            choices.narrow()
         self.show_groups = QCheckBox("&Groups", self)
         self.show_groups.setToolTip("Link the members of each group to its centre")
         self.gridsize = _spin_box("gridsize", "Gridsize", 2, self)

@@ -238,10 +238,10 @@ class StatisticsPanel(Panel):
             item = self.table.verticalHeaderItem(row)
             if item is not None:
                 item.setToolTip(ROW_HELP.get(name, ""))
-        self.table.show_all_rows(len(rows))
-        self.table.setMaximumHeight(self.table.minimumHeight())
+        self.table.show_all_rows(len(rows), no_more=True)
         network = next((source.network for source in chosen.values() if source is not None and source.network), None)
-        lines = causes(self._entries["train"], self._entries["inference"], network)
+        ids = {source.network_id for source in chosen.values() if source is not None and source.network_id}
+        lines = causes(self._entries["train"], self._entries["inference"], network, one_network=len(ids) < 2)
         self.cause.setText("\n".join(f"• {line}" for line in lines))
 
     def _show_timeline(self) -> None:

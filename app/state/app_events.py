@@ -11,6 +11,7 @@ from app.state.examinations import DocumentExamined
 from app.state.preview_history import PreviewsRead
 from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
+from app.state.refused_files import FileRefused
 from app.state.requests import TrainRequest
 from ptycho_engine.documents import RunRecord
 from ptycho_engine.events import Delivery, EngineEvent
@@ -213,4 +214,5 @@ AppEvent: TypeAlias = (
     | PhasePrepared
     | PixelSizeGiven
     | ReconstructionOpened
+    | FileRefused
 )

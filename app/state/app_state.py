@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
-from app.state.canvas_readings import CanvasesCompared, PhasePrepared
+from app.state.canvas_readings import CanvasesCompared, CanvasMaker, PhasePrepared
 from app.state.growing import GrowingTable
 from app.state.preview_history import PreviewHistory
 from app.state.queue import RunQueueState
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
+from app.state.refused_files import RefusedFile
 from app.state.requests import TrainRequest
 from ptycho_engine import events as engine
 from ptycho_engine.assumptions import assume
@@ -235,6 +236,10 @@ class AppState:
     canvas_id: str | None = None
     figures_id: str | None = None
     """The document whose figures are shown first; ``None`` while a job of this window has newer ones."""
+    refused: Mapping[str, RefusedFile] = field(default_factory=_nothing)
+    """Files that could not be opened."""
+    refused_id: str | None = None
+    """The one of ``refused`` that is looked at instead of a bundle."""
     closed: tuple[ClosedDocument, ...] = ()
     """The documents that were closed, the last one at the end."""
     job: JobState | None = None
@@ -270,6 +275,8 @@ class AppState:
     """The dataset that each of ``canvases`` was made from."""
     canvas_bundles: Mapping[str, str | None] = field(default_factory=_nothing)
     """The bundle that each of ``canvases`` was made with."""
+    canvas_makers: Mapping[str, CanvasMaker] = field(default_factory=_nothing)
+    """What those of ``canvases`` that were opened say of the bundle that made them."""
     canvas_refinements: Mapping[str, CanvasRefinement] = field(default_factory=_nothing)
     """What those of ``canvases`` that were refined had been before."""
     canvas_files: Mapping[str, Path] = field(default_factory=_nothing)
@@ -283,6 +290,7 @@ class AppState:
     losses: Losses = field(default_factory=Losses)
     stats: tuple[engine.StatsMeasured, ...] = ()
     """Of the last training and of the last inference."""
+    stats_bundles: Mapping[str, str] = field(default_factory=_nothing)  # By verb, what it makes or uses.
     diagnoses: tuple[Diagnosis, ...] = ()
     """Of the computing job, running or last."""
     examinations: Mapping[str, Examination] = field(default_factory=_nothing)
@@ -374,7 +382,7 @@ class AppState:
 
 def has_documents(state: AppState) -> bool:
     """Return whether anything is open."""
-    return any((state.datasets, state.bundles, state.runs, state.figures, state.canvases))
+    return any((state.datasets, state.bundles, state.runs, state.figures, state.canvases, state.refused))
 
 
 def document_id(kind: str, name: str, path: Path | None) -> str:

@@ -1,5 +1,6 @@
 """What events make of the canvas: pure, as the whole reducer."""
 
+import math
 from dataclasses import replace
 from types import MappingProxyType
 from typing import assert_never
@@ -7,11 +8,11 @@ from typing import assert_never
 import numpy as np
 
 from app.state.app_state import AppState, CanvasRefinement, JobState, document_id
-from app.state.canvas_readings import CanvasesCompared, PhasePrepared, PixelSizeGiven, ReconstructionOpened
+from app.state.canvas_readings import CanvasesCompared, CanvasMaker, PhasePrepared, PixelSizeGiven, ReconstructionOpened
 from app.state.entries import with_entry, without_entry
 from ptycho_engine import events as engine
 from ptycho_engine.arrays import PositionArray
-from ptycho_engine.documents import Canvas, ReconstructionMetrics
+from ptycho_engine.documents import Bundle, Canvas, ReconstructionMetrics
 
 _CanvasReading = CanvasesCompared | PhasePrepared | PixelSizeGiven | ReconstructionOpened
 _CanvasEvent = engine.CanvasUpdated | engine.MetricsMeasured | engine.RefinementBegan | engine.MisfitMeasured
@@ -119,12 +120,14 @@ def _opened(state: AppState, event: ReconstructionOpened) -> AppState:
     sizes = without_entry(state.pixel_sizes, key)
     if opened.pixel_size_m is not None:
         sizes = with_entry(sizes, key, opened.pixel_size_m)
+    maker = CanvasMaker(opened.bundle, opened.intensity_scale, opened.canvas.patch_side)
     state = replace(
         without_comparison_of(state, key),
         canvases=with_entry(state.canvases, key, opened.canvas),
         canvas_metrics=without_entry(state.canvas_metrics, key),
         canvas_datasets=with_entry(state.canvas_datasets, key, dataset_id),
-        canvas_bundles=with_entry(state.canvas_bundles, key, None),
+        canvas_bundles=with_entry(state.canvas_bundles, key, _bundle_of(state, maker)),
+        canvas_makers=with_entry(state.canvas_makers, key, maker),
         canvas_refinements=refinements,
         canvas_files=with_entry(state.canvas_files, key, event.path),
         pixel_sizes=sizes,
@@ -155,6 +158,32 @@ def with_scan_of_canvases(state: AppState, key: str) -> AppState:
     shown = owners.get(state.canvas_id or "", state.canvas_dataset_id)
     linked: dict[str, str | None] = {**state.canvas_datasets, **owners}
     return replace(state, canvas_datasets=MappingProxyType(linked), canvas_dataset_id=shown) if owners else state
+
+
+def _bundle_of(state: AppState, maker: CanvasMaker) -> str | None:
+    """Return the open bundle that a reconstruction was made with, as far as its name, scale and side tell."""
+    return next((key for key, bundle in state.bundles.items() if _made(maker, bundle)), None)
+
+
+def _made(maker: CanvasMaker, bundle: Bundle) -> bool:
+    same = maker.name == bundle.name and maker.patch_side == bundle.model.n
+    return same and math.isclose(maker.intensity_scale, bundle.intensity_scale, rel_tol=1e-6)
+
+
+def with_bundle_of_canvases(state: AppState, key: str) -> AppState:
+    """Return the state when a bundle was opened: reconstructions that were opened before it may be its own."""
+    bundle = state.bundles[key]
+    own = [
+        name
+        for name, maker in state.canvas_makers.items()
+        if name in state.canvases and state.canvas_bundles.get(name) not in state.bundles and _made(maker, bundle)
+    ]
+    if not own:
+        return state
+    makers = dict.fromkeys(own, key)
+    linked: dict[str, str | None] = {**state.canvas_bundles, **makers}
+    shown = makers.get(state.canvas_id or "", state.canvas_bundle_id)
+    return replace(state, canvas_bundles=MappingProxyType(linked), canvas_bundle_id=shown)
 
 
 def _same_places(a: PositionArray, b: PositionArray) -> bool:
@@ -206,6 +235,7 @@ def without_canvas(state: AppState, key: str) -> AppState:
         canvas_metrics=without_entry(state.canvas_metrics, key),
         canvas_refinements=without_entry(state.canvas_refinements, key),
         canvas_files=without_entry(state.canvas_files, key),
+        canvas_makers=without_entry(state.canvas_makers, key),
         pixel_sizes=without_entry(state.pixel_sizes, key),
     )
     if key != state.canvas_id:

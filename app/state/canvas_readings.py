@@ -21,6 +21,15 @@ class ReconstructionOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class CanvasMaker:
+    """What a reconstruction says of the bundle that made it."""
+
+    name: str
+    intensity_scale: float
+    patch_side: int
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonRequest:
     """Two pictures of one object that are to be compared."""
 

@@ -22,6 +22,9 @@ BELONGINGS = (
     "canvas_datasets",
     "canvas_bundles",
     "canvas_refinements",
+    "canvas_makers",
+    "canvas_files",
+    "refused",
 )
 """The fields of the state that map the key of a document to something of it."""
 

@@ -9,6 +9,7 @@ from app.state.canvas_changes import chosen_canvas, without_canvas, without_comp
 from app.state.entries import with_entry, without_entry
 from app.state.examinations import forgotten
 from app.state.figure_changes import unstudied, without_figures
+from app.state.refused_files import without_refused
 from app.state.watched_runs import forgotten_watch, shown
 
 
@@ -19,7 +20,9 @@ def chosen(state: AppState, key: str) -> AppState:
         frame = frame if frame is not None and frame < state.datasets[key].n_scan else None
         return replace(state, dataset_id=key, selected_frame=frame)
     if key in state.bundles:
-        return replace(state, bundle_id=key)
+        return replace(state, bundle_id=key, refused_id=None)
+    if key in state.refused:
+        return replace(state, refused_id=key)
     if key in state.figures:
         state = replace(state, figures_id=key)
     if key in state.runs:
@@ -61,6 +64,8 @@ def closed(state: AppState, key: str) -> AppState:
         runs = without_entry(state.runs, key)
         state = replace(state, runs=runs, requests=without_entry(state.requests, key))
         return replace(state, run_id=_newest(runs)) if key == state.run_id else state
+    if key in state.refused:
+        return without_refused(state, state.refused[key].path)
     if key in state.canvases:
         return without_canvas(state, key)
     return state

@@ -8,6 +8,7 @@ from app.state.app_state import AppState, JobState, document_id
 from app.state.bundle_readings import BundlesCompared, BundleStudied, ReadingsRanked
 from app.state.entries import with_entry, without_entry
 from ptycho_engine.runs.run_figures import RunFigures
+from ptycho_engine.runs.run_folder import BUNDLE_FILE
 
 _PHASES: Mapping[str, tuple[str, ...]] = {"train": ("train", "val"), "infer": ("inference",)}
 """The phases that a job of each verb logs anew."""
@@ -46,7 +47,9 @@ def begun_figures(state: AppState, job: JobState) -> AppState:
         return state
     kept = tuple(one for one in state.stats if one.stats.phase not in phases)
     preview = None if job.verb == "train" else state.training_preview
-    return replace(state, stats=kept, figures_id=None, training_preview=preview)
+    made = "" if job.run_folder is None else document_id("bundle", "", job.run_folder / BUNDLE_FILE)
+    bundles = with_entry(state.stats_bundles, job.verb, made if job.verb == "train" else job.bundle_id or "")
+    return replace(state, stats=kept, stats_bundles=bundles, figures_id=None, training_preview=preview)
 
 
 def studied(state: AppState, event: BundleStudied) -> AppState:

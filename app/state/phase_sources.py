@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from app.state.app_state import AppState
+from app.state.app_state import AppState, document_id
 from ptycho_engine.documents import Bundle, PatchStats
 
 Phase = Literal["train", "inference"]
@@ -22,6 +22,8 @@ class PhaseSource:
     """Empty for the preview, whose patches are described when they are shown."""
     network: Bundle | None = None
     """The network that drew them, where it is known."""
+    network_id: str = ""
+    """The key of its bundle, also where that is not open; empty where it is not known."""
 
 
 def phase_sources(state: AppState, phase: Phase) -> tuple[PhaseSource, ...]:
@@ -38,14 +40,17 @@ def _session(state: AppState, phase: Phase) -> Iterator[PhaseSource]:
     title = {"train": "training of this window", "inference": "inference of this window"}[phase]
     # A training ends in a bundle of its own; only of an inference it is known which one it used.
     network = state.bundles.get(state.canvas_bundle_id or "") if phase == "inference" else None
+    network_id = state.stats_bundles.get("train" if phase == "train" else "infer", "")
     if entries:
-        yield PhaseSource(SESSION, title, entries, network)
+        yield PhaseSource(SESSION, title, entries, network, network_id)
     if phase == "train" and state.training_preview is not None:
-        yield PhaseSource(PREVIEW, f"{title}, the patches shown last", ())
+        yield PhaseSource(PREVIEW, f"{title}, the patches shown last", (), None, network_id)
 
 
 def _documents(state: AppState, phase: Phase) -> Iterator[PhaseSource]:
     for key, figures in state.figures.items():
         for stored in figures.of_phase(phase):
             title = figures.name if figures.kind == "stats" else f"{figures.name}: {stored.name}"
-            yield PhaseSource(f"{key} | {stored.name}", title, stored.entries, figures.bundle)
+            network = figures.bundle
+            network_id = "" if network is None else document_id("bundle", network.name, network.path)
+            yield PhaseSource(f"{key} | {stored.name}", title, stored.entries, network, network_id)

@@ -34,6 +34,7 @@ from app.state.canvas_changes import (
     begun_canvas,
     inferred,
     kept_refinement,
+    with_bundle_of_canvases,
     with_canvas,
     with_canvas_reading,
     with_scan_of_canvases,
@@ -58,6 +59,7 @@ from app.state.loss_changes import with_loss
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
+from app.state.refused_files import FileRefused, refused, without_refused
 from app.state.watched_runs import OF_A_VIEW, of_own_job, reduce_watch, taken_over
 from ptycho_engine import events as engine
 from ptycho_engine.documents import Diagnosis, RunRecord
@@ -162,6 +164,8 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
             return replace(state, dismissed=state.dismissed | {(event.key, event.id)})
         case PreviewsRead():
             return replace(state, stored_previews=event.history)
+        case FileRefused():
+            return refused(state, event)
         case QueueChanged():
             return replace(state, queue=event.queue)
         case FrameRead() | GroupsFound() | ScanSummarised() | RegionSummed():
@@ -329,7 +333,7 @@ def _with_result(state: AppState, event: _Result) -> AppState:
         case engine.DatasetOpened():
             key = document_id("dataset", event.dataset.name, event.dataset.path)
             state = replace(
-                forgotten(state, key),
+                without_refused(forgotten(state, key), event.dataset.path),
                 datasets=with_entry(state.datasets, key, event.dataset),
                 summaries=without_entry(state.summaries, key),
                 regions=without_entry(state.regions, key),
@@ -337,13 +341,15 @@ def _with_result(state: AppState, event: _Result) -> AppState:
             return chosen(with_scan_of_canvases(without_comparison_of(state, key), key), key)
         case engine.BundleLoaded():
             key = document_id("bundle", event.bundle.name, event.bundle.path)
-            state = unstudied(forgotten(state, key), key)
-            return replace(state, bundles=with_entry(state.bundles, key, event.bundle), bundle_id=key)
+            state = without_refused(unstudied(forgotten(state, key), key), event.bundle.path)
+            bundles = with_entry(state.bundles, key, event.bundle)
+            return with_bundle_of_canvases(replace(state, bundles=bundles, bundle_id=key, refused_id=None), key)
         case engine.TrainingCompleted():
             name = state.job.id if state.job is not None else event.bundle.name
             key = document_id("bundle", name, event.bundle.path)
             state = unstudied(state, key)
-            state = replace(state, bundles=with_entry(state.bundles, key, event.bundle), bundle_id=key)
+            bundles = with_entry(state.bundles, key, event.bundle)
+            state = replace(state, bundles=bundles, bundle_id=key, refused_id=None)
             if state.job is None:
                 return state
             return _with_run(state, state.job, lambda run: replace(run, bundle=event.bundle.path))

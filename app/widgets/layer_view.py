@@ -45,6 +45,7 @@ class LayerView(QWidget):
         self._chosen = ""
         self._grid: KernelGrid | None = None
         self.table = Table("Layers", HEADER, parent=self)
+        self.table.keep_readable(170)
         self.table.setSelectionMode(Table.SelectionMode.SingleSelection)
         # The end of a name tells layers apart, its beginning the part of the network.
         self.table.setTextElideMode(Qt.TextElideMode.ElideLeft)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 CELL_PADDING_PX = 14
@@ -13,6 +14,7 @@ class NumberTable(QTableWidget):
 
     def __init__(self, name: str, columns: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(0, len(columns), parent)
+        self._count, self._no_more = 0, False
         self.setAccessibleName(name)
         self.setHorizontalHeaderLabels(list(columns))
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -25,15 +27,28 @@ class NumberTable(QTableWidget):
         self.verticalHeader().setHighlightSections(False)
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 3)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Measure again: only now header and rows have the height that the style gives them."""
+        super().resizeEvent(event)
+        if self._count:
+            self.show_all_rows(self._count, no_more=self._no_more)
+
     def fit_columns(self) -> None:
         """Make columns as wide as their texts, for tables of words; a table of figures fills its width instead."""
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
 
-    def show_all_rows(self, count: int) -> None:
-        """Never be lower than it takes to see ``count`` rows."""
-        header = self.horizontalHeader().sizeHint().height()
+    def show_all_rows(self, count: int, *, no_more: bool = False) -> None:
+        """Never be lower than it takes to see ``count`` rows, and no higher where ``no_more``."""
+        self._count, self._no_more = count, no_more
+        header = max(self.horizontalHeader().sizeHint().height(), self.horizontalHeader().height())
         rows = count * self.verticalHeader().defaultSectionSize()
-        self.setMinimumHeight(header + rows + 2 * self.frameWidth())
+        if self.rowCount() == count:
+            # Some styles make rows higher than they were asked for.
+            rows = max(rows, self.verticalHeader().length())
+        height = header + rows + 2 * self.frameWidth()
+        self.setMinimumHeight(height)
+        if no_more:
+            self.setMaximumHeight(height)
 
     def show_whole_figures(self, row_names: Sequence[str], longest: str) -> None:
         """Never be narrower than it takes to read the names of the rows, and ``longest`` in each column."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from app.widgets.choice_box import ChoiceBox
 
@@ -42,12 +42,17 @@ class RefineBar(QWidget):
         self.shown = ChoiceBox("Which canvas is shown", SHOWN, parent=self)
         self.shown.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.shown.setMinimumContentsLength(5)
-        bar = QHBoxLayout(self)
-        bar.setContentsMargins(4, 0, 4, 2)
+        bar = QHBoxLayout()
         bar.addWidget(self.button)
         bar.addWidget(self.passes)
         bar.addWidget(self.probe)
-        bar.addWidget(self.shown, 1)
+        bar.addStretch(1)
+        # On a line of its own, once there is something to choose: beside the others it made the window too wide.
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(4, 0, 4, 2)
+        rows.setSpacing(2)
+        rows.addLayout(bar)
+        rows.addWidget(self.shown)
         self.button.clicked.connect(self._ask)
         self.shown.currentIndexChanged.connect(self._tell)
         self.allow("There is no canvas yet", refined=False)
@@ -60,10 +65,7 @@ class RefineBar(QWidget):
             if hindrance
             else "Bring the canvas in line with the measured patterns. Network and refined canvas are both kept."
         )
-        self.shown.setEnabled(refined)
-        self.shown.setToolTip(
-            "Which canvas is shown" if refined else "Which canvas is shown: there is no refined one yet"
-        )
+        self.shown.setVisible(refined)
         if not refined and self.shown.choice != "refined":
             self.shown.choose("refined")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QTableView, QWidget
 
 Index = QModelIndex | QPersistentModelIndex
@@ -107,6 +107,7 @@ class Table(QTableView):
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setResizeContentsPrecision(200)
         self.horizontalHeader().setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
+        self._stretch, self._least_px = stretch, 0
         copy = QAction("&Copy", self)
         copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
         copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
@@ -120,6 +121,23 @@ class Table(QTableView):
         """Give a column a width of its own instead of that of its longest text; the person can change it."""
         self.horizontalHeader().setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
         self.horizontalHeader().resizeSection(column, width_px)
+
+    def keep_readable(self, width_px: int) -> None:
+        """Never make the stretched column narrower than this: where there is no room the table scrolls sideways."""
+        self._least_px = width_px
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Stretch the one column as far as the others leave room."""
+        super().resizeEvent(event)
+        if not self._least_px:
+            return
+        header = self.horizontalHeader()
+        places = (place for place in range(header.count()) if place != self._stretch)
+        room = self.viewport().width() - sum(header.sectionSize(place) for place in places)
+        mode = QHeaderView.ResizeMode.Stretch if room >= self._least_px else QHeaderView.ResizeMode.Interactive
+        header.setSectionResizeMode(self._stretch, mode)
+        if mode is QHeaderView.ResizeMode.Interactive:
+            header.resizeSection(self._stretch, self._least_px)
 
     def set_filter(self, words: str) -> None:
         """Show only the rows in which ``words`` occur."""

@@ -44,7 +44,8 @@ class SafetyReport:
         if self.is_plain:
             return f"{n_pickles}, plain data only"
         n_calls = sum(len(trace.would_run) for trace in self.pickles)
-        what = f"{n_calls} calls of unknown code" if n_calls else "not plain data"
+        calls = "1 call" if n_calls == 1 else f"{n_calls} calls"
+        what = f"{calls} of unknown code" if n_calls else "not plain data"
         return f"{n_pickles}, {what}; nothing was run"
 
 

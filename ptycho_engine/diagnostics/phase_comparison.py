@@ -114,8 +114,18 @@ def _ratio(a: float | None, b: float | None) -> float | None:
     return b / a
 
 
+_TWO_NETWORKS = (
+    "The inference used another network than the one that was trained here: their ratio tells nothing about either. "
+    "Choose the bundle of this training, and infer again."
+)
+
+
 def causes(
-    training: Sequence[PatchStats], inference: Sequence[PatchStats], network: Bundle | None = None
+    training: Sequence[PatchStats],
+    inference: Sequence[PatchStats],
+    network: Bundle | None = None,
+    *,
+    one_network: bool = True,
 ) -> tuple[str, ...]:
     """Say in plain words what training and inference tell together.
 
@@ -125,12 +135,16 @@ def causes(
         The logged batches of each phase, either may be empty.
     network
         The bundle that both used, where it is known: its scales tell which normalisation a factor is.
+    one_network
+        Whether both are of one network, as far as is known; of two nothing follows from their ratio.
     """
     a, b = training_figures(training), inference_figures(inference)
     single = [text for side in (a, b) if side is not None for text in _alone(side)]
     unlike = _other_things(training, inference)
     if a is None or b is None or single:
         return (*single, *unlike)
+    if not one_network:
+        return (*unlike, _TWO_NETWORKS)
     return (*unlike, *_together(a, b, network, comparable=not unlike))
 
 

@@ -2,21 +2,24 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.jobs.verbs import CanvasExport, EngineVerbs
-from app.state.app_events import DocumentClosed
+from app.state.app_events import CloseUndone, DocumentClosed
 from app.state.app_state import AppState
 from app.state.canvas_changes import canvas_name, pixel_size_of
 from app.state.canvas_readings import PixelSizeGiven, ReconstructionOpened
 from app.state.reduce import reduce
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.artefacts.reconstruction import Reconstruction, read_reconstruction, write_reconstruction
+from ptycho_engine.config import ModelConfig
 from ptycho_engine.documents import Canvas
-from ptycho_engine.events import DatasetOpened
+from ptycho_engine.events import BundleLoaded, DatasetOpened
 from tests.app.panels.scan_samples import DATASET_ID, letter_canvas, letter_dataset
+from tests.app.samples import make_bundle
 
 
 @pytest.fixture
@@ -96,3 +99,32 @@ def test_a_scan_that_is_opened_later_takes_up_its_reconstruction(tmp_path: Path,
     state = reduce(open_it(written(tmp_path, canvas), AppState()), DatasetOpened(letter_dataset()))
     assert state.canvas_dataset_id == DATASET_ID
     assert state.canvas_datasets[state.canvas_id or ""] == DATASET_ID
+
+
+@pytest.mark.parametrize("bundle_first", [True, False])
+def test_it_is_linked_with_the_bundle_that_made_it(tmp_path: Path, canvas: Canvas, bundle_first: bool) -> None:
+    path = written(tmp_path, canvas)
+    maker = replace(make_bundle("net"), intensity_scale=1.0, model=ModelConfig(n=canvas.patch_side))
+    state = AppState()
+    if bundle_first:
+        state = reduce(state, BundleLoaded(maker))
+    state = open_it(path, state)
+    if not bundle_first:
+        assert state.canvas_bundle_id is None
+        state = reduce(state, BundleLoaded(maker))
+    assert state.canvas_bundle_id == state.bundle_id
+    assert state.canvas_bundles[f"canvas:{path}"] == state.bundle_id
+
+
+@pytest.mark.parametrize("other", [{"name": "other"}, {"intensity_scale": 1.1}])
+def test_another_bundle_is_not_taken_for_its_own(tmp_path: Path, canvas: Canvas, other: dict[str, Any]) -> None:
+    maker = replace(make_bundle("net"), intensity_scale=1.0, model=ModelConfig(n=canvas.patch_side))
+    state = reduce(AppState(), BundleLoaded(replace(maker, **other)))
+    assert open_it(written(tmp_path, canvas), state).canvas_bundle_id is None
+
+
+def test_closing_it_can_be_undone_with_its_name(tmp_path: Path, canvas: Canvas) -> None:
+    path = written(tmp_path, canvas)
+    state = reduce(open_it(path, AppState()), DocumentClosed(f"canvas:{path}"))
+    state = reduce(state, CloseUndone())
+    assert canvas_name(state, f"canvas:{path}") == "run-7/reconstruction"

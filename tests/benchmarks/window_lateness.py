@@ -1,5 +1,7 @@
 """Measure how late a 5 ms timer of the window fires, idle and while a network trains, and how fast Cancel acts.
 
+Patches, canvas and statistics are in sight.
+
 ``python -m tests.benchmarks.window_lateness SCAN.npz [SECONDS]``, with or without a display.
 
 Where other programs want the cores, the window also waits for a core; where the system tells for how long, the lateness
@@ -17,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QCoreApplication, QEventLoop, Qt, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.application import Application
 from app.collector import Collector
@@ -59,6 +61,7 @@ class Lateness:
         values = np.array(self.late_ms)
         found = {f"p{q}": float(np.percentile(values, q)) for q in (50, 95, 99)}
         found |= {"max": float(values.max()), "own p99": float(np.percentile(self.own_ms, 99))}
+        found["own max"] = max(self.own_ms)
         return {name: round(value, 2) for name, value in found.items()}
 
 
@@ -104,9 +107,22 @@ class Redraw:
         self.view.close()
 
 
+def show_all(application: Application) -> QWidget:
+    """Bring patches, canvas and statistics in sight at once: the statistics, returned, in a window of their own."""
+    window = application.window
+    window.use_layout("train")
+    window.bring_forward("patches")
+    statistics = window.panels["statistics"]
+    window.tabs.removeTab(window.tabs.indexOf(statistics))
+    statistics.setParent(None)
+    statistics.resize(500, 400)
+    statistics.show()
+    return statistics
+
+
 def train_until_seen(application: Application) -> None:
     """Start a training and return when its losses arrive."""
-    application.controller.train(TrainRequest(TrainConfig(gridsize=1, epochs=1000)))
+    application.controller.train(TrainRequest(TrainConfig(gridsize=1, epochs=1000, log_patch_stats=True)))
     while application.session.state.job is None or not len(application.session.state.losses.steps):
         run_loop(0.1)
     run_loop(1.0)
@@ -135,6 +151,7 @@ def main(scan: Path, seconds: float, rounds: int = 5) -> int:
         application = Application(qt, runs=Path(folder))
         application.window.resize(1600, 1000)
         application.window.show()
+        statistics = show_all(application)
         collector = Collector()
         application.controller.open_files([scan])
         while application.session.state.dataset is None:
@@ -149,11 +166,14 @@ def main(scan: Path, seconds: float, rounds: int = 5) -> int:
             training.append(lateness.measure(seconds))
             out.write(f"training  {training[-1]}\n")
             waited, more = cancel(application)
+            out.flush()
             out.write(f"cancel    {waited:.2f} s, {more} more steps seen (checkpoint written)\n")
         for kind in ("p99", "own p99"):
             calm, busy = (float(np.median([one[kind] for one in found])) for found in (idle, training))
             out.write(f"median {kind}: idle {calm:.2f} ms, training {busy:.2f} ms, {busy / calm:.2f} times\n")
+        out.write(f"longest own stall while training: {max(one['own max'] for one in training):.0f} ms\n")
         redraw.close()
+        statistics.close()
         collector.stop()
         application.window.close()
         application.shut_down()

@@ -105,3 +105,10 @@ def test_a_canvas_is_not_taken_for_patches() -> None:
     # A group of one patch without an empty border is a patch.
     assert "stitched canvas" not in causes([stats(patches(1.0), "train")], [stats(patches(1.0, n=1), "inference")])[0]
     assert causes([], [])[:1] == ()
+
+
+def test_nothing_is_concluded_from_two_networks() -> None:
+    training, inference = [stats(patches(1.0), "train")], [stats(patches(1000.0), "inference")]
+    assert "input" in " ".join(causes(training, inference))
+    (line,) = causes(training, inference, one_network=False)
+    assert "another network" in line

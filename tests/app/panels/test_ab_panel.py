@@ -1,5 +1,6 @@
 """Comparing two reconstructions: what is offered, asked, shown and told."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,3 +178,22 @@ def test_two_that_have_nothing_in_common_are_refused_with_a_notice(shown: Shown,
     panel = shown.window.panels["ab"]
     assert isinstance(panel, ABPanel)
     assert "in common, too few to compare" in panel.pages.hint
+
+
+def test_what_was_compared_is_compared_again_at_the_next_start(qtbot: QtBot, session: Session) -> None:
+    panel = ABPanel(session)
+    Answering(session, panel)
+    show(qtbot, panel, 700, 600)
+    panel.a.choose(A)
+    panel.b.choose(B)
+    panel.mode.choose("difference")
+    panel.view.choose("phase")
+    panel.align.setChecked(False)
+    chosen = json.loads(json.dumps(panel.choices()))
+    again = ABPanel(session)
+    answering = Answering(session, again)
+    show(qtbot, again, 700, 600)
+    again.show_choices(chosen | {"scale": "of fish"})
+    assert (again.a.choice, again.b.choice, again.mode.choice, again.view.choice) == (A, B, "difference", "phase")
+    assert not again.align.isChecked()
+    assert answering.asked[-1] == ComparisonRequest(A, B, shifts=False)

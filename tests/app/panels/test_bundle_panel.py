@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.controller import Controller
 from app.panels.bundle import BundlePanel
+from app.panels.explorer import ExplorerPanel
 from app.run_queue import RunQueue
 from app.state.app_events import DocumentClosed
 from app.state.session import Session
@@ -229,6 +230,29 @@ def test_two_bundles_are_compared_worst_first(bench: Bench) -> None:
     assert {row[0] for row in bench.panel.comparison.table.shown_rows()} == {"scales"}
     bench.session.apply(DocumentClosed("bundle:first"))
     assert bench.session.state.compared is None
+
+
+def test_a_comparison_that_was_asked_for_in_the_explorer_comes_to_the_front(bench: Bench) -> None:
+    first, second, third = (replace(make_bundle(name), path=None) for name in ("first", "second", "third"))
+    bench.session.apply(*(BundleLoaded(bundle) for bundle in (first, second, third)))
+    bench.settle()
+    explorer = ExplorerPanel(bench.session)
+    bench.qtbot.addWidget(explorer)
+    queue = RunQueue(bench.session, bench.controller.train)
+    connect_intents(explorer, intents_of(bench.controller, queue), without=("reveal_asked", "panel_asked"))
+    explorer.show()
+    menu = explorer.menu_for("bundle:first")
+    compare = next(action.menu() for action in menu.actions() if action.text() == "&Compare with")
+    assert isinstance(compare, QMenu)
+    assert [action.text() for action in compare.actions()] == ["second", "third"]
+    compare.actions()[0].trigger()
+    bench.settle()
+    panel = bench.panel
+    assert bench.session.state.bundle_id == "bundle:first"
+    assert panel.tables.currentWidget() is panel.comparison
+    assert panel.comparison.other.choice == "bundle:second"
+    assert "No difference" in panel.comparison.summary.text()
+    menu.close()
 
 
 def test_what_was_computed_of_a_file_that_was_opened_anew_is_dropped(bench: Bench) -> None:

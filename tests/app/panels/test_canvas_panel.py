@@ -227,10 +227,10 @@ def test_a_canvas_of_a_compatibility_mode_is_not_refined(qtbot: QtBot) -> None:
 def test_refined_network_and_difference_can_be_looked_at(qtbot: QtBot) -> None:
     session, panel = _panel(qtbot)
     network = _with_bundle(session)
-    assert not panel.refine_bar.shown.isEnabled()
+    assert panel.refine_bar.shown.isHidden()
     refined = _refined(session, network)
     shown = panel.refine_bar.shown
-    assert shown.isEnabled()
+    assert not shown.isHidden()
     assert panel.misfit.text().startswith("Misfit: R 0.400 → 0.100, pass 4/4 · deviance 12 → 0.9 a pixel (noise 0.85)")
     assert "complex 0.970" in panel.agreement.text()
     choices: tuple[Literal["refined", "network"], ...] = ("refined", "network")
@@ -259,7 +259,7 @@ def test_a_new_inference_shows_itself_again(qtbot: QtBot) -> None:
     panel.refine_bar.shown.choose("network")
     _with_bundle(session)
     assert panel.refine_bar.shown.choice == "refined"
-    assert not panel.refine_bar.shown.isEnabled()
+    assert panel.refine_bar.shown.isHidden()
     assert not panel.misfit.isVisible()
 
 

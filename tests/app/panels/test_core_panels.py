@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtWidgets import QApplication, QLabel, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from app.panels.bundle import BundlePanel
@@ -16,6 +16,7 @@ from app.state.app_state import JobState
 from app.state.reduce import LOG_LIMIT
 from app.state.requests import TrainRequest
 from app.state.session import Session
+from app.widgets.name_delegate import NameDelegate
 from ptycho_engine import events
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import RunRecord
@@ -37,6 +38,8 @@ def lines(panel: ExplorerPanel) -> list[str]:
     for row in range(panel.tree.topLevelItemCount()):
         group = panel.tree.topLevelItem(row)
         assert group is not None
+        if group.isHidden():
+            continue
         found.append(group.text(0))
         for line in range(group.childCount()):
             item = group.child(line)
@@ -325,3 +328,23 @@ def test_smoothing_and_axis_are_the_same_in_the_panel_and_in_the_menu_of_the_plo
     assert panel.plot.smoothing == 1
     panel.plot.set_log(False)
     assert not panel.log_axis.isChecked()
+
+
+def test_of_a_long_name_the_middle_is_cut_and_the_facts_stay(qtbot: QtBot, session: Session) -> None:
+    panel = ExplorerPanel(session)
+    qtbot.addWidget(panel)
+    panel.resize(230, 300)
+    panel.show()
+    session.apply(events.DatasetOpened(make_dataset("a-scan-with-a-name-that-is-much-too-long-for-this-panel")))
+    option = QStyleOptionViewItem()
+    index = panel.tree.model().index(0, 0, panel.tree.model().index(0, 0))
+    option.rect = panel.tree.visualRect(index)  # type: ignore[attr-defined]
+    delegate = panel.tree.itemDelegate()
+    assert isinstance(delegate, NameDelegate)
+    delegate.initStyleOption(option, index)
+    text = option.text  # type: ignore[attr-defined]
+    assert text.startswith("a-s")
+    assert "…" in text
+    assert text.endswith("   6 × 64 × 64")
+    metrics = option.fontMetrics  # type: ignore[attr-defined]
+    assert metrics.horizontalAdvance(text) < panel.tree.viewport().width()

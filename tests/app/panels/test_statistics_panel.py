@@ -184,3 +184,12 @@ def test_a_run_with_a_broken_part_opens_with_the_rest(bench: Bench, tmp_path: Pa
     assert bench.row(0)[0] != "–"
     assert any("wts.h5.zip" in entry.text for entry in bench.session.state.log)
     assert bench.panel.run_table.shown_rows()[-1][0] == "could not be read"
+
+
+@pytest.mark.parametrize(("used", "other"), [("bundle:/runs/one/wts.h5.zip", False), ("bundle:/else.h5.zip", True)])
+def test_an_inference_with_another_network_is_not_blamed_on_the_input(bench: Bench, used: str, other: bool) -> None:
+    train = JobState("train-1", "train", "Training", run_folder=Path("/runs/one"))
+    infer = JobState("infer-1", "infer", "Inferring", bundle_id=used)
+    bench.session.apply(JobBegan(train), measured(described(1.0, "train")), JobEnded("train-1", "completed"))
+    bench.session.apply(JobBegan(infer), measured(described(1000.0, "inference")), JobEnded("infer-1", "completed"))
+    assert ("another network" in bench.panel.cause.text()) == other
