@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,12 @@ class Training(FakeVerbs):
     """Trains in earnest, for as long as it is let."""
 
     def train(self, datasets: Any, config: Any, *, out: Path, resume: bool, **rest: Any) -> Iterator[EngineEvent]:
-        return unfinished.marked(training(out, epochs=10_000, resume=resume), out)
+        events = training(out, resume=resume, epochs=10_000, n_groups=12, batch_size=1)
+        return unfinished.marked(events, out)
+
+
+def _has_done(shown: Shown, n_steps: int) -> bool:
+    return shown.state.job is not None and shown.state.job.n_done >= n_steps
 
 
 def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_runs(
@@ -121,10 +127,8 @@ def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_r
     seconds = []
     for _ in range(count(1, 50)):
         shown.window.actions_by_id["train"].trigger()
-        wanted = moments.randrange(1, 12)
-        qtbot.waitUntil(
-            lambda wanted=wanted: shown.state.job is not None and shown.state.job.n_done >= wanted, timeout=60_000
-        )
+        wanted = moments.randrange(1, count(4, 40))
+        qtbot.waitUntil(partial(_has_done, shown, wanted), timeout=150_000)
         folder = shown.state.running_training
         asked = time.monotonic()
         shown.window.actions_by_id["stop"].trigger()
