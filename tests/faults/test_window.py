@@ -183,6 +183,43 @@ class Importing(FakeVerbs):
         yield from super().train(*arguments, **named)
 
 
+class Hung(FakeVerbs):
+    """Opens from a disk that does not answer until ``go_on`` is set."""
+
+    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
+        if path.name == "hung.npz":
+            self.paused.set()
+            assert self.go_on.wait(20)
+        yield from super().open_file(path)
+
+
+@pytest.mark.usefixtures("expects_notice")
+def test_a_disk_that_hangs_keeps_neither_work_nor_the_end_waiting(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.leaving.LEAVING_MS", 1)
+    verbs = Hung()
+    shown = Shown(qtbot, tmp_path / "runs", verbs)
+    shown.open(SCAN)
+    shown.controller.open_files([Path("/mnt/hung.npz")])
+    assert verbs.paused.wait(5)
+    # A training runs from its start to its end beside it.
+    shown.window.actions_by_id["train"].trigger()
+    qtbot.waitUntil(lambda: _outcome(shown) == "completed", timeout=60_000)
+    shown.window.actions_by_id["stop"].trigger()
+    assert shown.state.file_job is not None
+    assert shown.state.file_job.state == "cancelling"
+    leaving, insisted = _leaving(shown)
+    shown.window.leave()
+    leaving.look()
+    shown.window.close()
+    assert insisted == [True]
+    assert not shown.application.shut_down(), "the process is to end without the thread that hangs"
+    verbs.go_on.set()
+    shown.end()
+    assert "hung" not in shown.state.datasets
+
+
 def test_what_is_still_made_ready_is_not_waited_for(qtbot: QtBot, tmp_path: Path) -> None:
     shown = Shown(qtbot, tmp_path / "runs", Importing())
     shown.open(SCAN)
