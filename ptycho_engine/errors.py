@@ -75,3 +75,10 @@ class OutputError(EngineError):
 
 class TrainingDiverged(EngineError):
     """A loss or a weight that is not finite any more."""
+
+
+class Stopped(BaseException):
+    """Whoever pulls the events of a verb wants no more of them; the verb ends as if it were closed.
+
+    No ``Exception``: it says that nothing went wrong, and nothing that handles errors may take it for one.
+    """

@@ -9,7 +9,7 @@ from ptycho_engine.config import InferConfig
 from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
 from ptycho_engine.diagnostics.metrics import compare_with_object
 from ptycho_engine.documents import Bundle, Canvas, Dataset, ReconstructionMetrics, Rectangle
-from ptycho_engine.errors import ConfigError
+from ptycho_engine.errors import ConfigError, Stopped
 from ptycho_engine.events import (
     CanvasUpdated,
     DiagnosisFound,
@@ -184,7 +184,7 @@ def _refined(
     yield RefinementBegan(drawn, job.config.refine, refinement.task.n_patterns)
     try:
         yield from refinement.run()
-    except GeneratorExit:
+    except (GeneratorExit, Stopped):
         # The consumer has closed the generator to cancel; nothing can be told any more, but it can be kept.
         write()
         raise

@@ -17,7 +17,7 @@ from ptycho_engine.device import (
     lacking_memory,
 )
 from ptycho_engine.documents import Bundle, Dataset
-from ptycho_engine.errors import ConfigError, EngineError, OutputError, TrainingDiverged
+from ptycho_engine.errors import ConfigError, EngineError, OutputError, Stopped, TrainingDiverged
 from ptycho_engine.events import (
     BundleSaved,
     CheckpointSaved,
@@ -175,7 +175,7 @@ def _run(job: TrainingJob, working: WorkingTime) -> Generator[EngineEvent, None,
                 yield from told
     except TrainingDiverged:
         raise
-    except (GeneratorExit, EngineError):
+    except (GeneratorExit, Stopped, EngineError):
         _keep_this_moment(job)
         raise
     yield from _complete(job)

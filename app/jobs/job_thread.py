@@ -24,6 +24,7 @@ from app.state.examinations import DocumentExamined
 from app.state.preview_history import PreviewsRead
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
 from app.state.refused_files import FileRefused
+from ptycho_engine.errors import Stopped
 from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
 
 DELIVERY_INTERVAL_MS = 40
@@ -168,6 +169,8 @@ class JobThread(QThread):
                     self._wait_to_go_on()
                 if self._cancelled.is_set():
                     return False
+        except Stopped:
+            return False
         finally:
             # The engine frees the device and completes its files in the generator's own ``finally``.
             if isinstance(events, Generator):
@@ -213,6 +216,12 @@ class JobThread(QThread):
         self._timer.stop()
         self.ended.emit(self.job_id, self._end)
         self.deleteLater()
+
+
+def asked_to_stop() -> bool:
+    """Tell whether the job in whose thread this is called was asked to stop."""
+    thread = QThread.currentThread()
+    return isinstance(thread, JobThread) and thread.cancelled
 
 
 def _leave_a_core_to_the_window() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.jobs.detacher import DetachedTraining, start_detached
+from app.jobs.job_thread import asked_to_stop
 from app.jobs.run_opener import holds_figures, open_figures, open_run, run_folder_of
 from app.jobs.unfinished import marked, offer_unfinished
 from app.state.app_events import FiguresOpened, NoticeRaised, RunOpened
@@ -28,6 +29,7 @@ from ptycho_engine.events import (
     MessageLogged,
     Progressed,
 )
+from ptycho_engine.stoppable_reading import stoppable
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class EngineVerbs:
 
         if isinstance(document, Bundle):
             return examine_bundle(document)
-        return examine_dataset(document) if bundle is None else examine_pair(document, bundle)
+        scan = stoppable(document, asked_to_stop)
+        return examine_dataset(scan) if bundle is None else examine_pair(scan, bundle)
 
     def rank_assumptions(self, dataset: Dataset, bundle: Bundle) -> tuple[Candidate, ...]:
         """Compare the ways to read a network by what they predict of a scan, on the CPU: a job may have the GPU."""
@@ -104,7 +107,9 @@ class EngineVerbs:
         """Train, or go on with the training whose run folder is ``out``."""
         from ptycho_engine.training import train
 
-        events = train(datasets, config, test_dataset=test_dataset, out=out, resume=resume, start_from=start_from)
+        scans = [stoppable(one, asked_to_stop) for one in datasets]
+        test = None if test_dataset is None else stoppable(test_dataset, asked_to_stop)
+        events = train(scans, config, test_dataset=test, out=out, resume=resume, start_from=start_from)
         return marked(events, out)
 
     def offer_unfinished(self) -> Iterator[EngineEvent | RunOpened | NoticeRaised]:
@@ -150,7 +155,7 @@ class EngineVerbs:
         """Infer the whole scan; nothing is written."""
         from ptycho_engine.inference import infer
 
-        return infer(dataset, bundle, config)
+        return infer(stoppable(dataset, asked_to_stop), bundle, config)
 
     def refine(
         self, dataset: Dataset, bundle: Bundle, canvas: Canvas, config: InferConfig, *, network_canvas: Canvas
@@ -158,7 +163,7 @@ class EngineVerbs:
         """Bring a canvas in line with the patterns; nothing is written."""
         from ptycho_engine.refinement_verb import refine_canvas
 
-        return refine_canvas(dataset, bundle, canvas, config, network_canvas=network_canvas)
+        return refine_canvas(stoppable(dataset, asked_to_stop), bundle, canvas, config, network_canvas=network_canvas)
 
     def simulate(self, path: Path) -> Iterator[EngineEvent]:
         """Simulate a small scan of a procedural object, write it, and open it."""

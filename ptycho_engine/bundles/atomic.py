@@ -22,6 +22,8 @@ _PROBLEMS = {
     errno.ENOENT: ("the folder does not exist", "Make the folder or choose another."),
     errno.ENOTDIR: ("a part of the path is not a folder", "Choose another folder."),
     errno.EISDIR: ("there is a folder of this name", "Choose another name."),
+    errno.EMFILE: ("too many files are open", "Close other documents, or raise the limit (ulimit -n)."),
+    errno.ENFILE: ("the computer has too many files open", "Close other programs."),
     errno.EIO: ("the disk reported an error", "Check the disk, or choose a folder on another one."),
 }
 # Some file systems cannot flush a folder; there is then nothing more that could be done.

@@ -14,7 +14,7 @@ from ptycho_engine.artefacts.figures import write_normalized_patch_grid
 from ptycho_engine.artefacts.folders import make_folder
 from ptycho_engine.artefacts.patch_stats_file import PatchStatsLog
 from ptycho_engine.artefacts.strict_json import json_text
-from ptycho_engine.errors import EngineError, OutputError
+from ptycho_engine.errors import EngineError, OutputError, Stopped
 from ptycho_engine.events import (
     CheckpointSaved,
     Delivery,
@@ -83,7 +83,7 @@ def record(events: Iterator[EngineEvent], folder: RunFolder) -> Generator[Engine
                 yield event
                 if warning is not None:
                     yield warning
-        except (GeneratorExit, KeyboardInterrupt):
+        except (GeneratorExit, Stopped, KeyboardInterrupt):
             recorder.finish("stopped")
             raise
         except BaseException as error:

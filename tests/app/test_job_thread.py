@@ -11,10 +11,11 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.jobs import job_thread
-from app.jobs.job_thread import JobEnd, JobThread
+from app.jobs.job_thread import JobEnd, JobThread, asked_to_stop
 from ptycho_engine.errors import DatasetError
 from ptycho_engine.events import EngineEvent, LossMeasured, MessageLogged, StepDone
-from tests.app.samples import loss_measured, step_done
+from ptycho_engine.stoppable_reading import stoppable
+from tests.app.samples import loss_measured, make_dataset, step_done
 
 
 class Heard:
@@ -100,6 +101,26 @@ def test_cancel_stops_at_the_next_event_and_closes_the_generator(qtbot: QtBot) -
     assert closed.is_set()
     assert heard.end == JobEnd("stopped")
     assert step_done(3) not in heard.events
+
+
+def test_cancel_stops_a_verb_that_reads_a_scan_without_an_event(qtbot: QtBot) -> None:
+    scan, reads = stoppable(make_dataset(), asked_to_stop), threading.Event()
+    scan.diffraction(slice(None))  # whatever runs elsewhere is not asked to stop
+
+    def verb() -> Iterator[EngineEvent]:
+        yield step_done(1)
+        while True:
+            scan.diffraction(slice(0, 1))
+            reads.set()
+
+    job = JobThread("job-1", verb)
+    heard = Heard(job)
+    with qtbot.waitSignal(job.ended, timeout=30_000):
+        job.begin()
+        assert reads.wait(5)
+        job.cancel()
+    assert heard.end == JobEnd("stopped")
+    scan.diffraction(slice(None))
 
 
 def test_a_job_cancelled_before_it_runs_does_nothing(qtbot: QtBot) -> None:

@@ -94,6 +94,27 @@ def test_a_full_disk_says_how_much_is_free(tmp_path: Path, monkeypatch: pytest.M
         atomic_write(tmp_path / "x", lambda stream: None)
 
 
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let the system open no file more."""
+    with open(os.devnull) as lowest:
+        free = lowest.fileno()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_run_without_free_file_handles_is_refused_before_the_start(tmp_path: Path) -> None:
+    events: list[EngineEvent] = []
+    run = training(tmp_path)
+    with no_more_files(), pytest.raises(OutputError, match="too many files are open"):
+        collect(events, run)
+    assert not events
+
+
 @pytest.mark.parametrize("what", ["a file", "long", "read-only"])
 def test_a_folder_that_cannot_be_written_is_refused_before_the_start(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -110,11 +110,12 @@ class Training(FakeVerbs):
     """Trains in earnest, for as long as it is let."""
 
     def train(self, datasets: Any, config: Any, *, out: Path, resume: bool, **rest: Any) -> Iterator[EngineEvent]:
-        return unfinished.marked(training(out, epochs=10_000, resume=resume), out)
+        events = training(out, resume=resume, epochs=10_000, n_groups=12, batch_size=1)
+        return unfinished.marked(events, out)
 
 
-def _has_come_to(shown: Shown, step: int) -> bool:
-    return shown.state.job is not None and shown.state.job.n_done >= step
+def _has_done(shown: Shown, n_steps: int) -> bool:
+    return shown.state.job is not None and shown.state.job.n_done >= n_steps
 
 
 def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_runs(
@@ -126,8 +127,8 @@ def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_r
     seconds = []
     for _ in range(count(1, 50)):
         shown.window.actions_by_id["train"].trigger()
-        wanted = moments.randrange(1, 12)
-        qtbot.waitUntil(partial(_has_come_to, shown, wanted), timeout=60_000)
+        wanted = moments.randrange(1, count(4, 40))
+        qtbot.waitUntil(partial(_has_done, shown, wanted), timeout=150_000)
         folder = shown.state.running_training
         asked = time.monotonic()
         shown.window.actions_by_id["stop"].trigger()
@@ -180,6 +181,43 @@ class Importing(FakeVerbs):
         self.paused.set()
         assert self.go_on.wait(10)
         yield from super().train(*arguments, **named)
+
+
+class Hung(FakeVerbs):
+    """Opens from a disk that does not answer until ``go_on`` is set."""
+
+    def open_file(self, path: Path) -> Iterator[EngineEvent | RunOpened]:
+        if path.name == "hung.npz":
+            self.paused.set()
+            assert self.go_on.wait(20)
+        yield from super().open_file(path)
+
+
+@pytest.mark.usefixtures("expects_notice")
+def test_a_disk_that_hangs_keeps_neither_work_nor_the_end_waiting(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.leaving.LEAVING_MS", 1)
+    verbs = Hung()
+    shown = Shown(qtbot, tmp_path / "runs", verbs)
+    shown.open(SCAN)
+    shown.controller.open_files([Path("/mnt/hung.npz")])
+    assert verbs.paused.wait(5)
+    # A training runs from its start to its end beside it.
+    shown.window.actions_by_id["train"].trigger()
+    qtbot.waitUntil(lambda: _outcome(shown) == "completed", timeout=60_000)
+    shown.window.actions_by_id["stop"].trigger()
+    assert shown.state.file_job is not None
+    assert shown.state.file_job.state == "cancelling"
+    leaving, insisted = _leaving(shown)
+    shown.window.leave()
+    leaving.look()
+    shown.window.close()
+    assert insisted == [True]
+    assert not shown.application.shut_down(), "the process is to end without the thread that hangs"
+    verbs.go_on.set()
+    shown.end()
+    assert "hung" not in shown.state.datasets
 
 
 def test_what_is_still_made_ready_is_not_waited_for(qtbot: QtBot, tmp_path: Path) -> None:
