@@ -197,7 +197,16 @@ def prepare_inference(
         config=config,
         device=device,
         network=network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        batches=GroupBatches(level.dataset, grouping, level.input_scale, device, config.batch_size, counts=counts),
+        batches=GroupBatches(
+            level.dataset,
+            grouping,
+            level.input_scale,
+            device,
+            config.batch_size,
+            # Patterns that are read once need not be held, and on the CPU nothing overlaps with reading them.
+            0 if device.type == "cpu" and grouping.channels == 1 else None,
+            counts=counts,
+        ),
         level=level,
         probe=probe,
         crop=crop,

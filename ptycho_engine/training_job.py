@@ -136,12 +136,7 @@ def prepare_training(
         plan = replace(plan, model=start_from.model, start_amplitude=None)
     scans = prepare_scans(datasets, config, plan, device)
     scene = scans.first.scene
-    trainer = Trainer(config, plan, scene, device, start_from, ranks)
-    if not ranks.alone:
-        _require_single_patterns(trainer.network)
-    if start_from is None:
-        trainer.match([scan.batches for scan in scans.scans])
-        ranks.same_weights(trainer.network)
+    trainer = _trainer(config, plan, scans, device, start_from, ranks)
     validation = None if test_dataset is None else _validation(test_dataset, config, scans.first, device)
     job = TrainingJob(
         config=config,
@@ -164,18 +159,7 @@ def prepare_training(
         good=GoodState(trainer.snapshot(), Progress()),
         fine_tunes=start_from is not None,
     )
-    if resume and job.files is not None:
-        job.files.restore(job)
-    ranks.require_same(
-        {
-            "settings": config.as_dict(),
-            "scans": [one.fingerprint for one in datasets],
-            "checkpoints": job.progress.step,
-        }
-    )
-    if not ranks.first:
-        # All have read where the training stands; only the first writes.
-        job.files = None
+    _take_up(job, datasets, resume)
     return job
 
 
@@ -190,6 +174,40 @@ def _validation(test_dataset: Dataset, config: TrainConfig, scan: TrainingScan, 
     probe = torch.tensor(test_dataset.probe, dtype=torch.complex64, device=device)
     scene = Scene(probe, scan.scene.intensity_scale, factor, statistics=scan.scene.statistics)
     return Validation(test_dataset, config, scene, device)
+
+
+def _trainer(
+    config: TrainConfig,
+    plan: Plan,
+    scans: TrainingScans,
+    device: torch.device,
+    start_from: Bundle | None,
+    ranks: Ranks,
+) -> Trainer:
+    """Return a network at its start, brought to the data unless it comes from a bundle; the same in all processes."""
+    trainer = Trainer(config, plan, scans.first.scene, device, start_from, ranks)
+    if not ranks.alone:
+        _require_single_patterns(trainer.network)
+    if start_from is None:
+        trainer.match([scan.batches for scan in scans.scans])
+        ranks.same_weights(trainer.network)
+    return trainer
+
+
+def _take_up(job: TrainingJob, datasets: Sequence[Dataset], resume: bool) -> None:
+    """Go on where the newest checkpoint stands, if that is asked, and see that all processes stand there."""
+    if resume and job.files is not None:
+        job.files.restore(job)
+    job.ranks.require_same(
+        {
+            "settings": job.config.as_dict(),
+            "scans": [one.fingerprint for one in datasets],
+            "checkpoints": job.progress.step,
+        }
+    )
+    if not job.ranks.first:
+        # All have read where the training stands; only the first writes.
+        job.files = None
 
 
 def _require_single_patterns(network: torch.nn.Module) -> None:

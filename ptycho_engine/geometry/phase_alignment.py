@@ -18,7 +18,8 @@ NEIGHBOURS = 8
 """Overlaps that each patch is compared in: more hardly changed the canvas of a real scan."""
 _REACH = 0.75
 """Greatest distance of compared patches, in sides: less than a quarter in common tells little."""
-_BLOCK = 1024
+_BLOCK_BYTES = 1 << 23
+"""Of the squares that are compared at once; some ten arrays of that size are held."""
 _SOLVED_AT_ONCE = 20_000
 """Patches up to which the equations are factorised."""
 _TOLERANCE = 1e-9
@@ -72,8 +73,9 @@ def compare_pairs(
         (m,) the phase of the first patch of each pair minus that of the second [rad], and how far to trust it.
     """
     differences, trust = np.empty(len(pairs)), np.empty(len(pairs))
-    for first in range(0, len(pairs), _BLOCK):
-        block = slice(first, first + _BLOCK)
+    step = max(1, _BLOCK_BYTES // (8 * weights.size))
+    for first in range(0, len(pairs), step):
+        block = slice(first, first + step)
         named, places = np.unique(pairs[block], return_inverse=True)
         found = _compare(read(named), positions[named], weights, places.reshape(-1, 2))
         differences[block], trust[block] = found
