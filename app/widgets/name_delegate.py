@@ -19,9 +19,9 @@ class NameDelegate(QStyledItemDelegate):
         if not facts:
             return
         tail = f"   {facts}"
-        metrics = option.fontMetrics  # type: ignore[attr-defined]  # Qt's stubs lack the fields of options
-        icon = option.decorationSize.width()  # type: ignore[attr-defined]
-        room = option.rect.width() - icon - MARGINS_PX - metrics.horizontalAdvance(tail)  # type: ignore[attr-defined]
+        metrics = option.fontMetrics
+        icon = option.decorationSize.width()
+        room = option.rect.width() - icon - MARGINS_PX - metrics.horizontalAdvance(tail)
         name = str(index.data()).removesuffix(tail)
         cut = metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, max(LEAST_NAME_PX, room))
-        option.text = cut + tail  # type: ignore[attr-defined]
+        option.text = cut + tail

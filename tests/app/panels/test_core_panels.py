@@ -338,13 +338,13 @@ def test_of_a_long_name_the_middle_is_cut_and_the_facts_stay(qtbot: QtBot, sessi
     session.apply(events.DatasetOpened(make_dataset("a-scan-with-a-name-that-is-much-too-long-for-this-panel")))
     option = QStyleOptionViewItem()
     index = panel.tree.model().index(0, 0, panel.tree.model().index(0, 0))
-    option.rect = panel.tree.visualRect(index)  # type: ignore[attr-defined]
+    option.rect = panel.tree.visualRect(index)
     delegate = panel.tree.itemDelegate()
     assert isinstance(delegate, NameDelegate)
     delegate.initStyleOption(option, index)
-    text = option.text  # type: ignore[attr-defined]
+    text = option.text
     assert text.startswith("a-s")
     assert "…" in text
     assert text.endswith("   6 × 64 × 64")
-    metrics = option.fontMetrics  # type: ignore[attr-defined]
+    metrics = option.fontMetrics
     assert metrics.horizontalAdvance(text) < panel.tree.viewport().width()
