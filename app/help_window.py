@@ -44,7 +44,9 @@ class HelpWindow(QDialog):
     def __init__(self, pages: Mapping[str, str], parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setWindowTitle("Guide – Ptychoscope")
-        self.resize(820, 640)
+        room = self.screen().availableSize()
+        # Centred on a low screen, a higher one would have its title above the edge.
+        self.resize(min(820, round(0.9 * room.width())), min(640, round(0.8 * room.height())))
         self._pages = pages
         self._page = ""
         self._before: list[tuple[str, int]] = []

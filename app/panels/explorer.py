@@ -76,9 +76,9 @@ def entries(state: AppState) -> list[Entry]:
         file = state.canvas_files.get(key)
         made = "refinement" if key in state.canvas_refinements else "inference"
         made += "" if canvas.mode == "none" else f" as {canvas.mode}"
-        facts = f"{made} · {whole(len(canvas.scan_positions))} patches"
+        facts = f"{made} · {whole(len(canvas.scan_positions))}"
         name = canvas_name(state, key)
-        tip = f"{file or name}\n{facts}"
+        tip = f"{file or name}\n{facts} patches"
         lines.append(Entry("Runs", key, name, facts, "canvas", key == state.canvas_id, tip, file))
     for key, refused in state.refused.items():
         tip = f"{refused.path}\n{refused.reason}"

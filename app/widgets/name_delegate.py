@@ -19,7 +19,7 @@ class NameDelegate(QStyledItemDelegate):
         if not facts:
             return
         tail = f"   {facts}"
-        metrics = option.fontMetrics  # Qt's stubs lack the fields of options
+        metrics = option.fontMetrics
         icon = option.decorationSize.width()
         room = option.rect.width() - icon - MARGINS_PX - metrics.horizontalAdvance(tail)
         name = str(index.data()).removesuffix(tail)

@@ -1,14 +1,16 @@
 """Measure the memory of the window over many previews: patches, canvas and statistics drawn anew each time.
 
-``python -m tests.benchmarks.window_previews [COUNT]`` (20,000). Each update is delivered as a job's are, painted, and
-followed by the events of the window; a history of previews is kept as in a training. The memory after the first tenth,
-when histories and caches are full, is what the rest is compared with.
+``python -m tests.benchmarks.window_previews [COUNT] [--job]`` (20,000). Each update is delivered as a job's are,
+painted, and followed by the events of the window; a history of previews is kept as in a training. With ``--job`` a job
+tells the updates as fast as it can, and the window paints as many of them as it does of a training. The memory after
+the first tenth, when histories and caches are full, is what the rest is compared with.
 """
 
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +22,14 @@ from PySide6.QtWidgets import QApplication
 
 from app.application import Application
 from app.collector import Collector
+from app.jobs.job_runner import Task
 from app.state.app_events import JobBegan
 from app.state.app_state import JobState
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.documents import Canvas, Dataset, Rectangle
-from ptycho_engine.events import CanvasUpdated, DatasetOpened, LossMeasured, PatchPreview, StepDone
+from ptycho_engine.events import CanvasUpdated, DatasetOpened, EngineEvent, LossMeasured, PatchPreview, StepDone
 from tests.app.samples import make_canvas, make_dataset, preview
-from tests.benchmarks.window_lateness import show_all
+from tests.benchmarks.window_lateness import run_loop, show_all
 
 COUNT = 20_000
 PATCHES, SIDE, CANVAS = 16, 64, 128
@@ -48,6 +51,15 @@ class Updates:
         values = self._noise[start : start + PATCHES] * (1 + 0.1 * np.sin(step / 50))
         return replace(self._plain, step=step, patches=frozen_array(values, np.complex64))
 
+    def events(self, step: int, count: int) -> list[EngineEvent]:
+        """Return all that a step of a training tells."""
+        return [
+            StepDone(step, count, 0, 1, 1.0),
+            LossMeasured(step, 0, 1.0 / step, 1e-3, 0.5, 100.0),
+            self.preview(step),
+            self.canvas(step, step),
+        ]
+
     def canvas(self, step: int, n_done: int) -> CanvasUpdated:
         """Return a canvas that was filled a little further."""
         values = self._random.normal(1.0, 0.1, (CANVAS, CANVAS)).astype(np.complex64)
@@ -58,30 +70,53 @@ class Updates:
 
 def drive(application: Application, count: int) -> dict[str, float]:
     """Deliver the updates; return the memory [MiB] and the pace."""
-    session, updates, process = application.session, Updates(), psutil.Process()
-    dataset: Dataset = make_dataset("many", n_scan=PATCHES, n=SIDE)
-    session.apply(DatasetOpened(dataset))
-    job = JobState("train-1", "train", "Training", dataset_id=session.state.dataset_id)
-    session.apply(JobBegan(job))
-    memory, warm = [], count // 10
+    session, updates = application.session, Updates()
+    session.apply(JobBegan(job_of(application)))
+    memory: list[tuple[int, float]] = []
     start = time.perf_counter()
     for step in range(1, count + 1):
-        session.deliver(
-            "train-1",
-            [
-                StepDone(step, count, 0, 1, 1.0),
-                LossMeasured(step, 0, 1.0 / step, 1e-3, 0.5, 100.0),
-                updates.preview(step),
-                updates.canvas(step, step),
-            ],
-        )
+        session.deliver("train-1", updates.events(step, count))
         QCoreApplication.processEvents()
         if step % max(1, count // 40) == 0:
-            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
-            memory.append((step, process.memory_info().rss / MIB))
-            sys.stderr.write(f"{step} updates, {memory[-1][1]:.1f} MiB\n")
-    seconds = time.perf_counter() - start
-    after = [rss for step, rss in memory if step >= warm]
+            note_memory(memory, step)
+    return figures(memory, count, time.perf_counter() - start)
+
+
+def drive_by_job(application: Application, count: int) -> dict[str, float]:
+    """Let a job tell the updates; return the memory [MiB] and the pace."""
+    runner, updates, session = application.controller.runner, Updates(), application.session
+    steps = range(1, count + 1)
+
+    def verb() -> Iterator[EngineEvent]:
+        return (event for step in steps for event in updates.events(step, count))
+
+    job = job_of(application)
+    memory: list[tuple[int, float]] = []
+    start = time.perf_counter()
+    runner.start(Task(job, verb, "compute"))
+    while runner.busy:
+        run_loop(0.5)
+        note_memory(memory, 0 if session.state.job is None else session.state.job.n_done)
+    return figures(memory, count, time.perf_counter() - start)
+
+
+def job_of(application: Application) -> JobState:
+    """Return a training on a scan that is opened for it."""
+    dataset: Dataset = make_dataset("many", n_scan=PATCHES, n=SIDE)
+    application.session.apply(DatasetOpened(dataset))
+    return JobState("train-1", "train", "Training", dataset_id=application.session.state.dataset_id)
+
+
+def note_memory(memory: list[tuple[int, float]], step: int) -> None:
+    """Note the memory after so many updates."""
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    memory.append((step, psutil.Process().memory_info().rss / MIB))
+    sys.stderr.write(f"{step} updates, {memory[-1][1]:.1f} MiB\n")
+
+
+def figures(memory: list[tuple[int, float]], count: int, seconds: float) -> dict[str, float]:
+    """Return what is told at the end."""
+    after = [rss for step, rss in memory if step >= count // 10]
     return {
         "updates": count,
         "updates_per_s": count / seconds,
@@ -91,7 +126,7 @@ def drive(application: Application, count: int) -> dict[str, float]:
     }
 
 
-def main(count: int) -> int:
+def main(count: int, *, by_job: bool) -> int:
     """Measure and print; return 1 where memory grew by more than 50 MiB."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     pg.setConfigOptions(imageAxisOrder="row-major")
@@ -105,7 +140,7 @@ def main(count: int) -> int:
         application.window.show()
         statistics = show_all(application)
         collector = Collector()
-        found = drive(application, count)
+        found = (drive_by_job if by_job else drive)(application, count)
         collector.stop()
         statistics.close()
         application.window.leave()
@@ -116,4 +151,5 @@ def main(count: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else COUNT))
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    sys.exit(main(numbers[0] if numbers else COUNT, by_job="--job" in sys.argv))

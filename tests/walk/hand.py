@@ -174,9 +174,10 @@ class Hand:
         time.sleep(LOOK_S)
 
     def choose(self, box: str, entry: str) -> None:
-        """Choose an entry of a list."""
+        """Choose an entry of a list by its first letters, whether the list has stayed open or not."""
         self.click(box, "choice")
-        self.click(entry, "list")
+        self.write(entry[:5])
+        self.keys("Return")
 
     def open(self, *paths: Path) -> None:
         """Open files as a person does with the keyboard: Ctrl+O, their names, Return. Two actions."""

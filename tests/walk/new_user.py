@@ -121,7 +121,7 @@ def first_training(walk: Walk) -> None:
 
 
 def loaded_bundle(walk: Walk) -> None:
-    """Normalized beside unnormalized patches of a bundle, then every panel and layout, A/B, palette, help, themes."""
+    """Normalized beside unnormalized patches of a bundle, then every panel and layout, and A/B."""
     with walk.start("bundle") as hand:
         hand.actions = 0
         hand.open(walk.small_scan, walk.bundle)
@@ -152,7 +152,15 @@ def loaded_bundle(walk: Walk) -> None:
             hand.wait_until_quiet()
             hand.step(f"layout-{layout}")
         _compare(hand)
-        _commands(hand)
+
+
+def commands(walk: Walk) -> None:
+    """The palette, the guide, shortcuts, menus, and both themes."""
+    with walk.start("commands") as hand:
+        hand.open(walk.small_scan, walk.bundle)
+        hand.wait(lambda state: state["datasets"] == 1 and state["bundles"] == 1)
+        hand.wait_until_quiet()
+        _menus_and_help(hand)
         _themes(hand)
 
 
@@ -172,7 +180,7 @@ def _compare(hand: Hand) -> None:
     hand.keys("ctrl+2")
 
 
-def _commands(hand: Hand) -> None:
+def _menus_and_help(hand: Hand) -> None:
     """The palette, the guide, the shortcuts, about, and the menus."""
     hand.keys("ctrl+shift+p")
     hand.step("palette")
