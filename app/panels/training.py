@@ -128,7 +128,9 @@ class TrainingPanel(Panel):
         self.detached = QCheckBox("Keep running without this window", self)
         self.detached.setToolTip(
             "Train in a process of its own: it goes on when the window is closed, and the next one finds it again.\n"
-            "Its losses and patches are shown here as those of any run that is watched."
+            "Its losses and patches are shown here as those of any run that is watched.\n"
+            "A crash of that process, or its end for want of memory, leaves the window as it is;\n"
+            "the training goes on from its checkpoint."
         )
         # Made in the order in which they are seen: Tab follows it.
         self.form = ConfigForm(TrainConfig, labels=LABELS, parent=self)

@@ -16,7 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from app.crash_file import CrashFile
 from app.display_server import DisplayCheck
+from app.jobs.unfinished import offer_unfinished
+from app.settings import state_folder
+from app.state.app_events import NoticeRaised
 from ptycho_engine.bundles.checkpoint import read_checkpoint
 from ptycho_engine.cli import main
 from ptycho_engine.cli.console import Console
@@ -228,6 +232,7 @@ import sys, threading
 from pathlib import Path
 from PySide6.QtCore import QTimer
 from app import application as a
+from ptycho_engine.process_end import end_process
 from tests.app.fake_verbs import FakeVerbs
 from tests.faults.tiny_training import training
 
@@ -248,7 +253,7 @@ class Shown(a.Application):
             print("epoch", flush=True)
 
 a.Application = Shown
-sys.exit(a.main(["main.py"]))
+end_process(a.main(["main.py"]))
 """
 
 
@@ -264,7 +269,7 @@ def _window(runs: Path, more: Mapping[str, str]) -> "subprocess.Popen[str]":
 
 
 def _wait_for_an_epoch(process: "subprocess.Popen[str]") -> None:
-    guard = threading.Timer(150, process.kill)
+    guard = threading.Timer(600, process.kill)
     guard.start()
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -273,8 +278,11 @@ def _wait_for_an_epoch(process: "subprocess.Popen[str]") -> None:
 
 
 @long_form
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGSEGV", "SIGKILL"])
-def test_a_window_that_is_ended_leaves_its_training_to_be_continued(name: str, tmp_path: Path) -> None:
+def test_a_window_that_is_ended_leaves_its_training_to_be_continued(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     process = _window(tmp_path / "runs", state)
     _wait_for_an_epoch(process)
@@ -289,10 +297,12 @@ def test_a_window_that_is_ended_leaves_its_training_to_be_continued(name: str, t
     assert list_checkpoints(run)
     clean = name in ("SIGHUP", "SIGTERM")
     assert process.returncode == (128 + number if clean else -number)
-    marks = list((tmp_path / "state" / "ptychoscope" / "running").iterdir())
-    assert bool(marks) is not clean
-    reports = "".join(one.read_text() for one in (tmp_path / "state" / "ptychoscope").glob("crash.*.log"))
-    assert ("Segmentation fault" in reports) is (name == "SIGSEGV")
+    # The next start: what crashed is told, and what was cut off is offered, once.
+    monkeypatch.setenv("XDG_STATE_HOME", state["XDG_STATE_HOME"])
+    assert ("Segmentation fault" in CrashFile(state_folder()).earlier()) is (name == "SIGSEGV")
+    offered = [one.notice.action for one in offer_unfinished() if isinstance(one, NoticeRaised)]
+    assert offered == ([] if clean else [f"Continue from epoch {read_run(run).epoch}"])
+    assert not list(offer_unfinished())
 
 
 @long_form
