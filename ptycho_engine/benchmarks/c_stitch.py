@@ -68,7 +68,11 @@ class CStitch:
                 compiler,
                 "-O3",
                 "-march=native",
-                "-ffast-math",
+                # What -ffast-math allows to reorder; itself it would flush small numbers to zero in the whole process.
+                "-fno-math-errno",
+                "-fno-trapping-math",
+                "-fno-signed-zeros",
+                "-fassociative-math",
                 "-shared",
                 "-fPIC",
                 "-o",

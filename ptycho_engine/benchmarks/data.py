@@ -44,7 +44,7 @@ def first_frame(path: Path) -> FloatArray:
 
 def first_frame_by_numpy(path: Path) -> FloatArray:
     """Return the same by ``numpy.load``, which reads all patterns for it."""
-    with np.load(path) as archive:
+    with np.load(path, allow_pickle=False) as archive:
         return np.asarray(archive["diff3d"][0], np.float32)
 
 

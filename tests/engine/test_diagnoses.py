@@ -105,7 +105,7 @@ HEALTHY: dict[str, TrainingEvidence] = {
     "both rise": _training([5.0, 4.0, 4.4, 4.6, 4.5], validation=[6.0, 5.0, 6.0, 6.0, 6.0]),
     "no better than nothing after one epoch": _training([10.0], fit=replace(BAD_FIT, r_factor=0.4), steps=200),
     "no better than nothing in short epochs": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4), steps=16),
-    "noise that only a network predicts": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4, poisson_deviance=1.4)),
+    "noise that only a network predicts": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4, poisson_deviance=4.0)),
     "neighbours agree already": _training(FALLING, fit=replace(FIT, r_factor=0.4, overlap_consistency=0.4)),
     "a high loss in a first batch": _training([3.0, 8.0, 5.0]),
 }

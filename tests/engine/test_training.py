@@ -1,6 +1,7 @@
 import json
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +35,7 @@ from ptycho_engine.geometry.grouping import group_positions
 from ptycho_engine.runs.run_folder import list_checkpoints, read_run
 from ptycho_engine.trainer import Scene, Step, Trainer
 from ptycho_engine.training import train
+from ptycho_engine.validation import Validation
 from tests.helpers.tiny_scan import tiny_scan
 
 TINY = TrainConfig(
@@ -43,6 +45,14 @@ TINY = TrainConfig(
 
 def _of(events: list[EngineEvent], kind: type[Any]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
+
+
+def _tell_validation_losses(monkeypatch: pytest.MonkeyPatch, losses: Iterator[float]) -> None:
+    def told(validation: Validation, trainer: Trainer) -> Iterator[None]:
+        yield
+        validation.loss = next(losses)
+
+    monkeypatch.setattr(Validation, "run", told)
 
 
 def _weights(events: list[EngineEvent]) -> dict[str, bytes]:
@@ -142,7 +152,7 @@ def test_validation_decides_the_best_epoch() -> None:
 
 def test_stops_early_without_a_better_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0])
-    monkeypatch.setattr("ptycho_engine.validation.mean_loss", lambda *_: next(losses))
+    _tell_validation_losses(monkeypatch, losses)
     config = replace(TINY, epochs=6, early_stop_patience=2)
     events = list(train(tiny_scan(), config, test_dataset=tiny_scan(6, 1)))
     assert len(_of(events, EpochDone)) == 4
@@ -205,7 +215,7 @@ def test_the_run_folder_is_complete(tmp_path: Path) -> None:
 
 def test_old_checkpoints_go_but_the_best_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([3.0, 1.0, 2.0, 2.0, 2.0])
-    monkeypatch.setattr("ptycho_engine.validation.mean_loss", lambda *_: next(losses))
+    _tell_validation_losses(monkeypatch, losses)
     config = replace(TINY, n_groups=2, epochs=5)
     list(train(tiny_scan(), config, test_dataset=tiny_scan(6, 1), out=tmp_path))
     names = [path.name for path in list_checkpoints(tmp_path)]
