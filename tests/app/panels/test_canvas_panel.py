@@ -98,9 +98,7 @@ def test_the_explorer_names_the_mode_of_a_canvas(qtbot: QtBot) -> None:
     _with_bundle(session)
     canvas = show_canvas(session, mode="2026-07")
     session.apply(InferenceCompleted(canvas, None, None, 1.0, 2.0))
-    assert [entry.facts for entry in entries(session.state) if entry.icon == "canvas"] == [
-        "inference as 2026-07 · 9"
-    ]
+    assert [entry.facts for entry in entries(session.state) if entry.icon == "canvas"] == ["inference as 2026-07 · 9"]
 
 
 def test_the_box_of_the_selected_frame_lies_at_its_position(qtbot: QtBot) -> None:
