@@ -52,7 +52,8 @@ def broken_scan(folder: Path, scan: Path) -> Path:
 def hostile_bundle(folder: Path) -> Path:
     """Write a bundle that would run a command if it were unpickled."""
     path = folder / "from_a_stranger.h5.zip"
-    path.write_bytes(packed(members() | {"manifest.dill": named_call("os", "system", "touch /tmp/run-by-a-bundle")}))
+    command = f"touch {folder / 'run-by-a-bundle'}"
+    path.write_bytes(packed(members() | {"manifest.dill": named_call("os", "system", command)}))
     return path
 
 
