@@ -146,6 +146,9 @@ def test_a_run_folder_that_goes_does_not_cost_the_training(tmp_path: Path) -> No
             shutil.rmtree(out)
     assert of(events, TrainingCompleted)[0].bundle.state
     assert read_bundle(out / "wts.h5.zip").state
+    # The folder is made again with the next checkpoint, from which the training could be resumed.
+    (checkpoint,) = list_checkpoints(out)
+    assert read_checkpoint(checkpoint).values["progress"]["epoch"] == 2
     assert shown(events)
 
 

@@ -72,6 +72,18 @@ def test_a_training_halves_its_batches_and_goes_on(
     assert said in (tmp_path / "events.jsonl").read_text()
 
 
+def test_going_back_undoes_the_steps_of_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the memory ends in the first or in the second step of an epoch, all of it is done anew."""
+    ended: list[list[EngineEvent]] = []
+    for n_steps in (2, 3):
+        with monkeypatch.context() as patch:
+            room_for(patch, 2, ERRORS["device"], after=n_steps)
+            ended.append(list(training()))
+    first, second = ended
+    assert [event.step for event in of(second, StepDone)] == [1, 2, 3, 3, 4]
+    assert weights(second) == weights(first)
+
+
 @long_form
 def test_what_comes_out_is_that_of_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = list(training())
