@@ -9,7 +9,7 @@ import pytest
 from ptycho_engine import batches
 from ptycho_engine.config import InferConfig
 from ptycho_engine.errors import Stopped
-from ptycho_engine.events import EngineEvent, JobStarted, StepDone, TrainingCompleted
+from ptycho_engine.events import CanvasUpdated, EngineEvent, JobStarted, StepDone, TrainingCompleted
 from ptycho_engine.inference import infer
 from ptycho_engine.runs.run_folder import list_checkpoints, read_run
 from ptycho_engine.stoppable_reading import stoppable
@@ -62,10 +62,10 @@ def _ask_after(run: Iterator[EngineEvent], n_steps: int, asked: list[bool]) -> N
             asked.append(True)
 
 
-def test_an_inference_that_is_made_ready_stops(tmp_path: Path) -> None:
+def test_an_inference_stops_at_the_first_patterns_that_it_reads(tmp_path: Path) -> None:
     bundle = of(list(training(epochs=1)), TrainingCompleted)[0].bundle
     events: list[EngineEvent] = []
     with pytest.raises(Stopped):
         collect(events, infer(stoppable(tiny_scan(), after(1)), bundle, InferConfig(accelerator="cpu"), out=tmp_path))
-    assert not of(events, JobStarted)
+    assert not of(events, CanvasUpdated)
     assert read_run(tmp_path).state == "stopped"

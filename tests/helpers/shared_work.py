@@ -16,6 +16,7 @@ from ptycho_engine.errors import ConfigError, EngineError
 from ptycho_engine.events import InferenceCompleted, TrainingCompleted
 from ptycho_engine.inference import infer
 from ptycho_engine.models.pinn import build_network, initialise_transparent, state_of
+from ptycho_engine.process_end import end_process
 from ptycho_engine.ranks import ALONE, Ranks, SharedMemoryError, joined
 from ptycho_engine.recipes import plan_training
 from ptycho_engine.trainer import Trainer
@@ -48,6 +49,8 @@ def work(rank: int, folder: Path, port: int) -> None:
         with (folder / f"{rank}.pickle").open("wb") as file:
             pickle.dump(found, file)
         ranks.all(None)
+    # As the program ends: threads of the exchange may outlive it, which aborts an interpreter that is taken apart.
+    end_process(0)
 
 
 def gradients(recipe: str, ranks: Ranks) -> torch.Tensor:
