@@ -237,6 +237,11 @@ class DiagnosisWithdrawn:
     epoch: int
     """The epoch whose end shows it, counted from 1."""
 
+    @property
+    def text(self) -> str:
+        """What a person reads of it."""
+        return f"No longer found in epoch {self.epoch}: {self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved:

@@ -15,7 +15,6 @@ from ptycho_engine.config import TrainConfig
 from ptycho_engine.device import arithmetic
 from ptycho_engine.documents import Bundle, CountStatistics
 from ptycho_engine.gradient_clip import GradientClip
-from ptycho_engine.models.full_patch import FullPatchCnn
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state
 from ptycho_engine.physics.shared_object import see_shared_object
@@ -181,9 +180,8 @@ class Trainer:
         scans
             Patterns of each scan of the training, the one that gives the network its scale first.
         """
-        network = self.network.autoencoder
-        if isinstance(network, FullPatchCnn) and network.transform == "standardised":
-            network.set_standard(*_standard(scans))
+        if self.plan.model.input_transform == "standardised":
+            self.network.autoencoder.set_standard(*_standard(scans))
         self._match_level(scans[0])
 
     def _match_level(self, batches: GroupBatches) -> None:
@@ -231,12 +229,13 @@ class Trainer:
             parts = batch.parts(self.n_parts)
             return _sum([self._share(self._predict(part, scene)[1], part, batch, scene) for part in parts])
 
-    def start_anew(self, seed: int) -> None:
-        """Draw another start, and forget the moments."""
+    def start_anew(self, seed: int, scans: Sequence[GroupBatches]) -> None:
+        """Draw another start, bring it to the data as :meth:`match` does, and forget the moments."""
         self.network.load_state_dict(fresh_network(self.plan, seed).state_dict())
         self.ranks.same_weights(self.network)
         self.optimiser.state.clear()
         self.clip = GradientClip(self.plan.clip_factor, self.device)
+        self.match(scans)
 
     def snapshot(self) -> TrainerState:
         """Copy weights, moments and the norms of the clip."""

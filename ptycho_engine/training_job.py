@@ -189,7 +189,7 @@ def _trainer(
     if not ranks.alone:
         _require_single_patterns(trainer.network)
     if start_from is None:
-        trainer.match([scan.batches for scan in scans.scans])
+        trainer.match(scans.all_batches)
         ranks.same_weights(trainer.network)
     return trainer
 

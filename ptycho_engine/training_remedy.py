@@ -76,8 +76,7 @@ def restart_if_collapsed(job: TrainingJob, told: list[EngineEvent]) -> list[Engi
     )
     job.epoch_losses.clear()
     job.best_state = None
-    job.trainer.start_anew(seed)
-    job.trainer.match([scan.batches for scan in job.scans.scans])
+    job.trainer.start_anew(seed, job.scans.all_batches)
     job.good = GoodState(job.trainer.snapshot(), job.progress.copy())
     names = {one.id for one in found}
     told = [

@@ -74,6 +74,11 @@ class TrainingScans:
         return self.scans[0]
 
     @property
+    def all_batches(self) -> list[GroupBatches]:
+        """The patterns of each scan, those of the first one first."""
+        return [scan.batches for scan in self.scans]
+
+    @property
     def n_steps(self) -> int:
         """Steps in one pass over all scans."""
         return sum(scan.batches.n_batches for scan in self.scans)

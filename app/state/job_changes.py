@@ -6,7 +6,7 @@ from app.state.app_events import JobHeld, JobPausing
 from app.state.app_state import AppState, JobState
 from app.state.examinations import finding_key
 from app.state.preview_history import PreviewHistory
-from ptycho_engine.events import DiagnosisWithdrawn, PatchPreview
+from ptycho_engine.events import PatchPreview
 
 
 def held_job(job: JobState, event: JobPausing | JobHeld) -> JobState:
@@ -34,11 +34,6 @@ def with_preview(state: AppState, event: PatchPreview) -> AppState:
         preview_dataset_id=dataset_id,
         previews=before.with_preview(event),
     )
-
-
-def withdrawn_words(event: DiagnosisWithdrawn) -> str:
-    """Say that a finding does not hold any more."""
-    return f"No longer found in epoch {event.epoch}: {event.id}"
 
 
 def without_finding(state: AppState, name: str) -> AppState:

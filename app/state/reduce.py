@@ -54,7 +54,7 @@ from app.state.figure_changes import (
     studied,
     unstudied,
 )
-from app.state.job_changes import held_job, with_preview, withdrawn_words, without_finding
+from app.state.job_changes import held_job, with_preview, without_finding
 from app.state.loss_changes import with_loss
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from app.state.queue import QueueChanged
@@ -114,7 +114,7 @@ def _apply(state: AppState, event: engine.EngineEvent | AppEvent, *, lane: Lane,
         case engine.DiagnosisFound():
             return _diagnosed(state, event.diagnosis, time_s)
         case engine.DiagnosisWithdrawn():
-            logged = _logged(state, LogEntry("info", withdrawn_words(event), time_s, event.id))
+            logged = _logged(state, LogEntry("info", event.text, time_s, event.id))
             return without_finding(logged, event.id)
         case engine.RunFound() | engine.RunObserved() | engine.FiguresLogged() | engine.RunEnded():
             # Only of runs that are followed: WatchTold says of which.

@@ -19,7 +19,7 @@ from app.state.app_state import (
     run_id,
 )
 from app.state.entries import with_entry, without_entry
-from app.state.job_changes import withdrawn_words, without_finding
+from app.state.job_changes import without_finding
 from ptycho_engine import events as engine
 from ptycho_engine.documents import RunRecord
 
@@ -198,7 +198,7 @@ def told_by_run(state: AppState, told: WatchTold, apply: Apply, log: Log, time_s
             state = log(state, LogEntry(found.severity, f"{found.message} {found.hint}".rstrip(), time_s, name))
             return _in_view(state, key, watched, event, _diagnosed)
         case engine.DiagnosisWithdrawn():
-            state = log(state, LogEntry("info", withdrawn_words(event), time_s, name))
+            state = log(state, LogEntry("info", event.text, time_s, name))
             return _in_view(state, key, watched, event, lambda inner, _: without_finding(inner, event.id))
         case engine.BundleLoaded():
             bundle = event.bundle

@@ -254,7 +254,7 @@ def _text(event: EngineEvent) -> str:
     elif isinstance(event, DiagnosisFound):
         text = f"[{event.diagnosis.id}] {event.diagnosis.message} {event.diagnosis.hint}".rstrip()
     elif isinstance(event, DiagnosisWithdrawn):
-        text = f"No longer found in epoch {event.epoch}: {event.id}"
+        text = event.text
     elif isinstance(event, ValidationMeasured):
         text = fit_text(event.figures)
     elif isinstance(event, RunFound):

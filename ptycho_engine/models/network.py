@@ -20,6 +20,12 @@ class PatchModule(nn.Module):
     is_generator: ClassVar[bool] = False
     """Whether bundles hold its tensors twice, as ``model.generator`` before they do as ``model.autoencoder``."""
 
+    def set_standard(self, mean: Tensor, deviation: float) -> None:
+        """Set the (N, N) mean pattern and the spread about it that patterns are compared with, in a network that does.
+
+        Networks with another ``ModelConfig.input_transform`` compare with nothing.
+        """
+
     def start_transparent(self, amplitude: float) -> None:
         """Set the last layers so that every patch starts as a transparent object of this amplitude."""
         raise NotImplementedError

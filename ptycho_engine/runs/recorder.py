@@ -148,11 +148,11 @@ class _Recorder:
             self.folder.note(device=event.device)
         elif isinstance(event, (LossMeasured, EpochDone, ValidationMeasured)):
             self._metrics_row(event)
-        elif isinstance(event, DiagnosisFound):
-            self.diagnoses[event.diagnosis.id] = asdict(event.diagnosis)
-            self.folder.note(diagnoses=list(self.diagnoses.values()))
-        elif isinstance(event, DiagnosisWithdrawn):
-            self.diagnoses.pop(event.id, None)
+        elif isinstance(event, (DiagnosisFound, DiagnosisWithdrawn)):
+            if isinstance(event, DiagnosisFound):
+                self.diagnoses[event.diagnosis.id] = asdict(event.diagnosis)
+            else:
+                self.diagnoses.pop(event.id, None)
             self.folder.note(diagnoses=list(self.diagnoses.values()))
         elif isinstance(event, StatsMeasured):
             self.stats.add(event.stats)

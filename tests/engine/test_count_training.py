@@ -187,8 +187,7 @@ def test_a_resumed_training_goes_on_as_if_nothing_had_happened(scan: Dataset, tm
 def test_another_start_is_brought_to_the_level_of_the_data_too(scan: Dataset) -> None:
     job = job_of(scan)
     before = state_of(job.trainer.network)
-    job.trainer.start_anew(99)
-    job.trainer.match([job.batches])
+    job.trainer.start_anew(99, [job.batches])
     after = state_of(job.trainer.network)
     scale = "model.forward_model.rect_scaler.s1"
     assert after[scale] == pytest.approx(before[scale], rel=0.05)

@@ -52,6 +52,8 @@ RAISING: dict[str, list[TrainingEvidence]] = {
     "flat-amplitude": [
         # The first epoch of a collapsed training on a real scan.
         _training([1.36e10], drawn=TROUGH, fit=replace(BAD_FIT, r_factor=0.911)),
+        # One that went on to learn within the trough: its neighbours agree, its level is a tenth of what is needed.
+        _training(FALLING, drawn=TROUGH, fit=replace(FIT, r_factor=0.902, overlap_consistency=0.91)),
         # One of which the centre alone collapsed.
         _training([3.6e9], drawn=HALF, fit=replace(BAD_FIT, r_factor=0.69)),
         _training(STILL[:2], drawn=_drawn(amplitude_variation=1e-5), fit=BAD_FIT),
@@ -124,6 +126,14 @@ def test_what_is_wrong_is_named_with_figures_and_an_action(name: str, evidence: 
     assert any(character.isdigit() for character in finding.message) or name == "diverged"
     assert finding.hint.endswith(".")
     assert finding.values
+
+
+def test_a_long_first_epoch_is_let_come_to_its_end() -> None:
+    fit = replace(BAD_FIT, r_factor=0.4)
+    within = tuple(Reading(step, 1, loss, NAN, 1e-2, DRAWN, fit) for step, loss in ((500, 10.0), (1000, 8.0)))
+    assert diagnose(TrainingEvidence(within, 10.0, 10.0)) == []
+    later = replace(within[-1], step=1500, epoch=2)
+    assert [one.id for one in diagnose(TrainingEvidence((*within, later), 10.0, 10.0))] == ["not-learning"]
 
 
 @pytest.mark.parametrize("evidence", HEALTHY.values(), ids=HEALTHY)

@@ -35,6 +35,7 @@ from ptycho_engine.geometry.grouping import group_positions
 from ptycho_engine.runs.run_folder import list_checkpoints, read_run
 from ptycho_engine.trainer import Scene, Step, Trainer
 from ptycho_engine.training import train
+from ptycho_engine.training_job import prepare_training
 from ptycho_engine.validation import Validation
 from tests.helpers.tiny_scan import tiny_scan
 
@@ -128,6 +129,19 @@ def test_the_network_reads_what_patterns_differ_by_from_their_mean(gridsize: int
     mean, deviation = (bundle.state[f"model.autoencoder.input_{name}"] for name in ("mean", "deviation"))
     np.testing.assert_allclose(mean, read.mean(axis=0), rtol=1e-5, atol=1e-6)
     assert float(deviation[0]) == pytest.approx(math.sqrt(np.mean((read - read.mean(axis=0)) ** 2)), rel=1e-4)
+
+
+def test_another_start_reads_the_same_differences() -> None:
+    scan = tiny_scan()
+    job = prepare_training(
+        [scan], TINY, torch.device("cpu"), test_dataset=None, out=None, resume=False, start_from=None
+    )
+    names = [f"model.autoencoder.input_{name}" for name in ("mean", "deviation")]
+    before = {name: job.trainer.network.state_dict()[name].clone() for name in names}
+    assert before[names[0]].any()
+    job.trainer.start_anew(5, job.scans.all_batches)
+    for name, tensor in before.items():
+        assert torch.equal(job.trainer.network.state_dict()[name], tensor)
 
 
 def test_several_scans_share_one_mean_pattern_and_a_fine_tuning_keeps_it() -> None:

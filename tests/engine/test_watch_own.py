@@ -99,6 +99,13 @@ def test_a_run_is_followed_event_by_event_while_it_is_written(tmp_path: Path) ->
     assert max(steps[i + 1] - steps[i] for i in range(len(steps) - 1)) <= 3
 
 
+def test_the_record_of_a_run_holds_what_is_found_at_its_end(tmp_path: Path) -> None:
+    found = [events.DiagnosisFound(Diagnosis(name, "error", "m", "h")) for name in ("plateau", "overfit")]
+    list(_run(tmp_path, [*found, events.DiagnosisWithdrawn("plateau", 3)]))
+    record_of = json.loads((tmp_path / "run.json").read_text())
+    assert [one["id"] for one in record_of["diagnoses"]] == ["overfit"]
+
+
 def test_a_run_that_ended_before_is_told_whole(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         list(record(_failing(), RunFolder(tmp_path, "train", {})))
