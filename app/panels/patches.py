@@ -1,5 +1,6 @@
 """The patches that the network draws: unnormalized and normalized side by side, with their figures."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -62,6 +63,8 @@ class PatchesPanel(Panel):
         self._preview: PatchPreview | None = None
         self._shown: ShownPatches | None = None
         self._selected = 0
+        self._detailed: tuple[ShownPatches | None, int] = (None, 0)
+        """Of which patch diffraction and figures are painted."""
         self._choice = PreviewChoice()
         self._build()
         self._connect()
@@ -169,11 +172,18 @@ class PatchesPanel(Panel):
 
     def refresh(self) -> None:
         """Paint the newest preview, unless frozen or gone back, and the selection."""
-        state = self.session.state
-        preview = self._choice.follow(state)
+        for paint in self.portions():
+            paint()
+
+    def portions(self) -> tuple[Callable[[], None], ...]:
+        """Return what paints: each grid by itself, for with their numbers they take longest."""
+        preview = self._choice.follow(self.session.state)
         if (not self.freeze.isChecked() and preview is not self._preview) or self._preview is None:
             self._preview = preview
-            self._paint_grids()
+            return (self._paint_left, self._paint_right, self._paint_rest)
+        return (self._paint_rest,)
+
+    def _paint_rest(self) -> None:
         self._show_history()
         self._follow_selection()
 
@@ -211,6 +221,10 @@ class PatchesPanel(Panel):
         self._paint_selected()
 
     def _paint_grids(self) -> None:
+        self._paint_left()
+        self._paint_right()
+
+    def _paint_left(self) -> None:
         preview = self._preview
         self.export.setEnabled(preview is not None)
         if preview is None or len(preview.patches) == 0:
@@ -226,8 +240,11 @@ class PatchesPanel(Panel):
         self._shown = ShownPatches(preview, values, quantity, scale, label)
         columns = self.unnormalized.suitable_columns(len(values))
         self._paint_unnormalized(self._shown, columns)
-        self._paint_normalized(self._shown, columns)
         self._write_caption()
+
+    def _paint_right(self) -> None:
+        if self._shown is not None:
+            self._paint_normalized(self._shown, self.unnormalized.geometry_of_cells.columns)
 
     def _paint_unnormalized(self, shown: ShownPatches, columns: int) -> None:
         grid, n = self.unnormalized, len(shown.values)
@@ -277,7 +294,7 @@ class PatchesPanel(Panel):
         self._selected = index
         self._paint_selected()
         if self._preview is not None and self._is_of_current_scan():
-            self.frame_asked.emit(int(self._preview.frame_indices[index]))
+            self.frame_asked.emit(int(self._preview.frame_indices[self._selected]))
 
     def _is_of_current_scan(self) -> bool:
         state = self.session.state
@@ -291,13 +308,15 @@ class PatchesPanel(Panel):
             if not (self._selected < len(indices) and indices[self._selected] == frame):
                 found = np.flatnonzero(indices == frame)
                 self._selected = int(found[0]) if found.size else self._selected
-        self._paint_selected()
+        if self._shown is not self._detailed[0] or self._selected != self._detailed[1]:
+            self._paint_selected()
 
     def _paint_selected(self) -> None:
         shown = self._shown
         if shown is None:
             return
         self._selected = min(self._selected, len(shown.values) - 1)
+        self._detailed = (shown, self._selected)
         index, preview = self._selected, shown.preview
         for grid in (self.unnormalized, self.normalized):
             grid.mark(index)
