@@ -3,7 +3,6 @@
 The only file that makes threads.
 """
 
-import gc
 import os
 import sys
 import threading
@@ -227,13 +226,8 @@ def asked_to_stop() -> bool:
 
 
 def _leave_a_core_to_the_window() -> None:
-    first = "torch" not in sys.modules
     # Late: the window starts without torch.
     import torch
-
-    if first:
-        # Half a million objects that never become garbage: to look at them in each full collection stops the window.
-        gc.freeze()
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, min(torch.get_num_threads(), cores - 1)))

@@ -7,7 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, Qt, QTimer
+
+PAUSE_MS = 7
+"""Time from one portion to the next, longer than a picture is drawn: what waits meanwhile waits for one of them."""
 
 
 class Painter(Protocol):
@@ -27,15 +30,16 @@ class Turns(QObject):
         self._portions: deque[Callable[[], None]] = deque()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        # At rest: input and the painting of the portion before come first.
-        self._timer.setInterval(0)
+        self._timer.setInterval(PAUSE_MS)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._take)
 
     def ask(self, painter: Painter) -> None:
         """Join the line; who waits already keeps the place."""
         if painter not in self._waiting:
             self._waiting.append(painter)
-        self._timer.start()
+        if not self._timer.isActive():
+            self._timer.start()
 
     @property
     def waiting(self) -> bool:

@@ -15,6 +15,7 @@ from app.display.curves import Curve, drawable, running_mean
 from app.display.exports import Export, csv_bytes, with_suffix
 from app.display.levels import axis_ticks, whole_ticks
 from app.widgets.colour_bar import tick_text
+from app.widgets.curve_room import give_room
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.image_view import PALETTE_EVENTS
 from app.widgets.plot_colours import mixed, plot_colours, screen_pen
@@ -148,6 +149,7 @@ class CurvePlot(QWidget):
         empty = np.zeros(0)
         curves = [pg.PlotDataItem(name=name if i else None) for i in range(2)]
         for curve in curves:
+            give_room(curve)
             curve.setDownsampling(auto=True, method="peak")
             curve.setClipToView(True)
             if secondary:
