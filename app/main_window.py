@@ -317,10 +317,7 @@ class MainWindow(QMainWindow):
             self.actions_by_id[f"layout_{other}"].setChecked(other == self.arrangement.layout_id)
 
     def _toggle_full_screen(self, full: bool) -> None:
-        if full:
-            self.showFullScreen()
-        else:
-            self.showNormal()
+        (self.showFullScreen if full else self.showNormal)()
 
     def event(self, event: QEvent) -> bool:  # Qt's name
         """Show status tips beside the running job: Qt's own way would hide its progress and Cancel."""
