@@ -132,7 +132,7 @@ def _run(
     yield JobStarted("infer", describe_device(job.device), job.n_patches, "patches", files.folder)
     yield from _opening_notes(job)
     started = working()
-    stitch: Stitch = LiveStitch(job) if job.mode is None else CompatibleStitch(job, job.mode)
+    stitch: Stitch = LiveStitch(job, working) if job.mode is None else CompatibleStitch(job, job.mode)
     stats, sample = InferenceStats(job.config, job.mode), InferenceSample(job)
     yield from _stitched(job, stitch, stats, sample, files, working)
     factors = None
@@ -141,7 +141,7 @@ def _run(
         stitch.rescale(factors.s1, factors.s2)
         yield MessageLogged("info", factors.text())
     sample.gather()
-    told = stitch.align()
+    told = yield from stitch.align()
     if told is not None:
         yield told
     seconds = working() - started
@@ -220,7 +220,10 @@ def _stitched(
             yield described
         while job.remarks:
             yield MessageLogged("warning", job.remarks.pop(0), shown=True)
-        yield Progressed(n_done, job.n_patches, "patches", time_left.seconds(n_done, job.n_patches))
+        left = time_left.seconds(n_done, job.n_patches)
+        if left is not None:
+            left += stitch.seconds_to_align()
+        yield Progressed(n_done, job.n_patches, "patches", left)
         if limit.due():
             limit.begin()
             update = CanvasUpdated(stitch.canvas(), stitch.damage(), n_done, job.n_patches)

@@ -25,6 +25,8 @@ _SOLVED_AT_ONCE = 20_000
 _TOLERANCE = 1e-9
 """Of the conjugate gradients, relative: far below what the comparison of two patches can tell."""
 _MOST_ITERATIONS = 20_000
+_QUERIED_AT_ONCE = 1 << 16
+"""Positions whose neighbours are looked up at once."""
 _PIN = 1e-9
 """Weight that holds each patch where it is: decides the constant of every island of patches."""
 
@@ -72,12 +74,12 @@ def compare_pairs(
     tuple
         (m,) the phase of the first patch of each pair minus that of the second [rad], and how far to trust it.
     """
-    differences, trust = np.empty(len(pairs)), np.empty(len(pairs))
+    differences, trust, roots = np.empty(len(pairs)), np.empty(len(pairs)), np.sqrt(weights)
     step = max(1, _BLOCK_BYTES // (8 * weights.size))
     for first in range(0, len(pairs), step):
         block = slice(first, first + step)
         named, places = np.unique(pairs[block], return_inverse=True)
-        found = _compare(read(named), positions[named], weights, places.reshape(-1, 2))
+        found = _compare(read(named), positions[named], roots, places.reshape(-1, 2))
         differences[block], trust[block] = found
     return differences, trust
 
@@ -91,20 +93,21 @@ def solve_phases(
     they are solved by conjugate gradients, which keep a few numbers for each patch.
     """
     from scipy import sparse
-    from scipy.sparse.linalg import cg, spsolve
+    from scipy.sparse.linalg import LinearOperator, cg, spsolve
 
     if not len(pairs):
         return np.zeros(n)
-    rows = np.arange(len(pairs))
-    signs = np.concatenate([np.ones(len(pairs)), -np.ones(len(pairs))])
-    edges = sparse.csr_array((signs, (np.concatenate([rows, rows]), pairs.T.ravel())), shape=(len(pairs), n))
-    weighted = edges.T @ sparse.diags_array(trust)
-    laplacian = (weighted @ edges + _PIN * sparse.eye_array(n)).tocsc()
-    right = weighted @ differences
+    first, second = pairs.T
+    weighted = trust * differences
+    right = np.bincount(first, weighted, n) - np.bincount(second, weighted, n)
+    one_way = sparse.coo_array((trust, (first.astype(np.int32), second.astype(np.int32))), shape=(n, n)).tocsr()
+    trusts = one_way + one_way.T
+    degree = trusts.sum(axis=1) + _PIN
     if n <= _SOLVED_AT_ONCE:
-        phases = np.asarray(spsolve(laplacian, right), np.float64)
+        phases = np.asarray(spsolve((sparse.diags_array(degree) - trusts).tocsc(), right), np.float64)
     else:
-        scaling = sparse.diags_array(1.0 / laplacian.diagonal())
+        laplacian = LinearOperator((n, n), lambda values: degree * values.ravel() - trusts @ values.ravel())
+        scaling = LinearOperator((n, n), lambda values: values.ravel() / degree)
         found, _ = cg(laplacian, right, rtol=_TOLERANCE, maxiter=_MOST_ITERATIONS, M=scaling)
         phases = np.asarray(found, np.float64)
     centred: NDArray[np.float64] = phases - phases.mean()
@@ -115,38 +118,66 @@ def neighbour_pairs(positions: PositionArray, side: int) -> IndexArray:
     """Return (m, 2) each pair of near neighbours once, the lower number first, in ascending order."""
     from scipy.spatial import cKDTree
 
-    count = min(NEIGHBOURS + 1, len(positions))
-    distances, indices = cKDTree(positions).query(positions, count, p=np.inf)
-    distances, indices = (np.reshape(values, (len(positions), count)) for values in (distances, indices))
-    first = np.repeat(np.arange(len(positions)), count)
-    near = (distances.ravel() < _REACH * side) & (indices.ravel() != first)
-    both = np.sort(np.stack([first[near], indices.ravel()[near]], axis=1), axis=1)
-    return np.unique(both, axis=0).astype(np.int64)
+    n = len(positions)
+    tree, count = cKDTree(positions), min(NEIGHBOURS + 1, n)
+    found = []
+    # Block by block, and each pair as one number: so little is held at once, and sorted fast.
+    for start in range(0, n, _QUERIED_AT_ONCE):
+        block = positions[start : start + _QUERIED_AT_ONCE]
+        distances, indices = (np.reshape(one, (len(block), count)) for one in tree.query(block, count, p=np.inf))
+        rows, places = np.nonzero(distances < _REACH * side)
+        one, other = rows + start, indices[rows, places]
+        numbers = np.minimum(one, other) * n + np.maximum(one, other)
+        found.append(np.unique(numbers[one != other]))
+    return np.stack(np.divmod(np.unique(np.concatenate([np.zeros(0, np.int64), *found])), max(n, 1)), axis=1)
 
 
 def _compare(
-    patches: ComplexArray, positions: PositionArray, weights: FloatArray, pairs: IndexArray
+    patches: ComplexArray, positions: PositionArray, roots: FloatArray, pairs: IndexArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the phase of the first patch of each pair minus that of the second [rad], and how far to trust it."""
-    side = patches.shape[-1]
+    """Compare pairs of the given patches; ``roots`` are those of the weights."""
     apart = positions[pairs[:, 0]] - positions[pairs[:, 1]]
-    whole = np.floor(apart).astype(np.int64)
-    down, right = np.moveaxis((apart - whole).astype(np.float32), 1, 0)[:, :, None, None]
-    # Pixel u of the first patch lies at u + apart of the second: its value there is read off bilinearly.
-    steps = np.arange(side)
-    rows, columns = (whole[:, axis, None] + steps for axis in (0, 1))
-    common = ((rows >= 0) & (rows < side - 1))[:, :, None] & ((columns >= 0) & (columns < side - 1))[:, None, :]
-    rows, columns = np.clip(rows, 0, side - 2)[:, :, None], np.clip(columns, 0, side - 2)[:, None, :]
-    other = pairs[:, 1, None, None]
-    upper = patches[other, rows, columns] * (1 - right) + patches[other, rows, columns + 1] * right
-    lower = patches[other, rows + 1, columns] * (1 - right) + patches[other, rows + 1, columns + 1] * right
-    second, first = upper * (1 - down) + lower * down, patches[pairs[:, 0]]
-    shared = common * weights * weights[rows, columns]
-    product = np.einsum("kij,kij,kij->k", shared, first, second.conj())
-    energy = np.einsum("kij,kij->k", shared, np.abs(first) ** 2) * np.einsum("kij,kij->k", shared, np.abs(second) ** 2)
-    agreement = np.abs(product) / np.sqrt(np.maximum(energy, np.finfo(np.float32).tiny))
+    whole = np.floor(apart)
+    parts = (apart - whole).astype(np.float32)
+    products, energies, shared = np.empty(len(pairs), np.complex128), np.empty(len(pairs)), np.empty(len(pairs))
+    # Pair by pair on what both have in common: that stays in the cache, and nothing is gathered number by number.
+    for place, ((one, other), (down, right), offset) in enumerate(
+        zip(pairs.tolist(), parts, whole.astype(np.int64).tolist(), strict=True)
+    ):
+        first, second, root = _common(patches[one], patches[other], roots, offset, down, right)
+        products[place] = np.vdot(second, first)
+        energies[place] = np.vdot(first, first).real * np.vdot(second, second).real
+        shared[place] = np.vdot(root, root)
+    agreement = np.abs(products) / np.sqrt(np.maximum(energies, np.finfo(np.float32).tiny))
     # Patches that differ by more than a constant say little about it.
-    trust = shared.sum(axis=(1, 2)) * np.minimum(agreement, 1.0) ** 4
+    trust = shared * np.minimum(agreement, 1.0) ** 4
     # Of a patch that is not finite nothing is known; it must not spoil the others.
-    difference = np.nan_to_num(np.angle(product)).astype(np.float64)
-    return difference, np.nan_to_num(trust).astype(np.float64)
+    return np.nan_to_num(np.angle(products)), np.nan_to_num(trust)
+
+
+def _common(
+    first: ComplexArray,
+    second: ComplexArray,
+    roots: FloatArray,
+    offset: list[int],
+    down: np.float32,
+    right: np.float32,
+) -> tuple[ComplexArray, ComplexArray, FloatArray]:
+    """Return what two patches show of the same place, times the roots of both weights, and these.
+
+    Pixel u of the first patch lies at u + offset + (down, right) of the second: its value there is read off bilinearly.
+    """
+    side = len(roots)
+    # The last row and column of the second patch have no next one to be read off between.
+    (top, low), (left, end) = ((max(0, -step), min(side, side - 1 - step)) for step in offset)
+    if top >= low or left >= end:
+        return np.zeros(0, np.complex64), np.zeros(0, np.complex64), np.zeros(0, np.float32)
+    rows, columns = slice(top + offset[0], low + offset[0]), slice(left + offset[1], end + offset[1])
+    wide = second[rows.start : rows.stop + 1, columns.start : columns.stop + 1]
+    tall = wide[:-1] * (1 - down)
+    tall += wide[1:] * down
+    read = tall[:, :-1] * (1 - right)
+    read += tall[:, 1:] * right
+    root = roots[top:low, left:end] * roots[rows, columns]
+    read *= root
+    return first[top:low, left:end] * root, read, root

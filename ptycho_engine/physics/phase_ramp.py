@@ -6,6 +6,8 @@ the width of a canvas it adds up. The slope that brings predicted and measured a
 numbers to many patterns: Gauss and Newton's, on amplitudes because their photon noise is the same everywhere.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,8 +19,11 @@ from ptycho_engine.ranks import ALONE, Ranks
 SAMPLE_BYTES = 128 << 20
 """Memory that the patterns of the fit and what was drawn of them may take: about 2700 at N = 64."""
 PASSES = 6
-"""Each pass brings the slope about five times nearer to where it settles."""
-_PIECE = 64
+"""At most; each pass brings the slope about five times nearer to where it settles."""
+_SETTLED = 2e-6
+"""Change of the slope that ends the fit [rad/px]: a hundredth of a radian over the widest canvas."""
+_PIECE_PIXELS = 1 << 18
+"""Of the patterns that are computed at once."""
 _SINGULAR = 1e-9
 """Part of its trace that is added to the normal matrix: patterns that cannot tell a slope give none."""
 
@@ -51,7 +56,9 @@ class PhaseRamp:
         room = max(1, SAMPLE_BYTES // (12 * n * n))
         self._every = -(-n_patches // room)
         self._n_seen = n_before
-        self._sample: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._n_patches, self._n_kept = n_patches, 0
+        self._fit_s: float | None = None
+        self._drawn, self._measured = self._nothing(0)
 
     def take(self, patches: torch.Tensor, local_offsets: torch.Tensor, measured: torch.Tensor) -> None:
         """Take in a batch; nothing is read from the device.
@@ -70,13 +77,35 @@ class PhaseRamp:
         if chosen.start >= len(patches):
             return
         # Whole groups, because only these can be merged, and merging is what takes time.
-        seen = seen_patches(patches[chosen], local_offsets[chosen], self._probe, self._model)
-        # Cloned, because a slice would keep all of the batch alive.
-        self._sample.append((seen.flatten(0, 1).clone(), measured[chosen].flatten(0, 1).clone()))
+        seen = seen_patches(patches[chosen], local_offsets[chosen], self._probe, self._model).flatten(0, 1)
+        if not self._n_kept:
+            # Taken at once: pieces that stay among arrays that come and go would break up the memory.
+            self._drawn, self._measured = self._nothing(self._n_patches // self._every + patches.shape[1])
+        block = slice(self._n_kept, self._n_kept + len(seen))
+        self._drawn[block], self._measured[block] = seen, measured[chosen].flatten(0, 1)
+        self._n_kept += len(seen)
+
+    def seconds_to_fit(self, clock: Callable[[], float]) -> float:
+        """Return how long the fit will take at most [s], from a piece of it; 0 on a GPU, which has it done at once."""
+        if self._fit_s is None and self._n_kept and self._probe.device.type == "cpu":
+            count = min(self._n_kept, max(1, _PIECE_PIXELS // self._axes[0].numel()))
+            begun = clock()
+            self._sums(self._drawn[:count], self._measured[:count], torch.zeros(2, dtype=torch.float64))
+            self._fit_s = (clock() - begun) / count * PASSES * len(self._drawn)
+        return self._fit_s or 0.0
 
     def rescale(self, s1: float, s2: float) -> None:
         """Multiply the real part of what was drawn by s1 and the imaginary part by s2."""
-        self._sample = [(torch.complex(s1 * drawn.real, s2 * drawn.imag), one) for drawn, one in self._sample]
+        parts = torch.view_as_real(self._drawn[: self._n_kept])
+        parts[..., 0] *= s1
+        parts[..., 1] *= s2
+
+    def _nothing(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return room for what is drawn, and for what was measured, of ``count`` patches."""
+        shape, device = (count, *self._light.shape[-2:]), self._probe.device
+        # Batches come in inference mode; what is kept is changed outside of it.
+        with torch.inference_mode(mode=False):
+            return torch.empty(shape, dtype=torch.complex64, device=device), torch.empty(shape, device=device)
 
     def slope(self) -> NDArray[np.float64]:
         """Return the slope ``(y, x)`` by which the phase of the drawn object should rise more [rad/px].
@@ -84,38 +113,47 @@ class PhaseRamp:
         (0, 0) where the patterns cannot tell, or what was drawn is not finite.
         """
         slope = torch.zeros(2, dtype=torch.float64, device=self._probe.device)
-        if not any(self._ranks.all(len(self._sample))):
+        if not any(self._ranks.all(self._n_kept)):
             return slope.cpu().numpy()
         # A process may have drawn none of the sample, and still takes its part in the sums.
-        nothing = torch.zeros((0, *self._light.shape[-2:]), device=slope.device)
-        sample = self._sample or [(nothing.to(torch.complex64), nothing)]
-        drawn, measured = (torch.cat(part) for part in zip(*sample, strict=True))
+        drawn, measured = self._drawn[: self._n_kept], self._measured[: self._n_kept]
         for _ in range(PASSES):
-            slope = slope + self._step(drawn, measured, slope)
+            step = self._step(drawn, measured, slope)
+            slope = slope + step
+            if float(step.abs().max()) < _SETTLED:
+                break
         return torch.nan_to_num(slope, posinf=0.0, neginf=0.0).cpu().numpy()
 
     def _step(self, drawn: torch.Tensor, measured: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
         """Return the change of the slope that one linear fit asks for."""
-        normal = torch.zeros(2, 2, dtype=torch.float64, device=slope.device)
-        right = torch.zeros(2, 2, dtype=torch.float64, device=slope.device)
-        level = torch.zeros(2, dtype=torch.float64, device=slope.device)
-        phase = torch.einsum("i,iyx->yx", slope.float(), self._axes)
-        # A ramp over the object and one over each patch differ by a constant for each patch, which no pattern shows.
-        light = self._light * torch.polar(torch.ones_like(phase), phase)
-        for piece, pattern in zip(torch.split(drawn, _PIECE), torch.split(measured, _PIECE), strict=True):
-            waves = piece * light
-            field = torch.fft.fft2(waves, norm="ortho")
-            slopes = torch.fft.fft2(waves[:, None] * (1j * self._axes), norm="ortho")
-            amplitude = field.abs()
-            direction = field.conj() / amplitude.clamp(min=torch.finfo(amplitude.dtype).tiny)
-            change = (direction[:, None] * slopes).real
-            both = torch.stack([torch.fft.ifftshift(pattern, dim=(-2, -1)), amplitude])
-            normal += torch.einsum("kiyx,kjyx->ij", change, change)
-            right += torch.einsum("kiyx,bkyx->bi", change, both)
-            level += torch.einsum("bkyx,kyx->b", both, amplitude)
+        normal, right, level = self._sums(drawn, measured, slope)
         self._ranks.add_up(normal, right, level)
         # An object that is too bright as a whole is no reason for a slope: measured and predicted are brought level.
         lacking = right[0] * (level[1] / level[0]) - right[1]
         held = _SINGULAR * normal.diagonal().sum() + torch.finfo(torch.float64).tiny
         step: torch.Tensor = torch.linalg.solve(normal + held * torch.eye(2).to(normal), lacking)
         return step
+
+    def _sums(
+        self, drawn: torch.Tensor, measured: torch.Tensor, slope: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the normal matrix, its right sides of what was measured and predicted, and the levels of both."""
+        normal = torch.zeros(2, 2, dtype=torch.float64, device=slope.device)
+        right = torch.zeros(2, 2, dtype=torch.float64, device=slope.device)
+        level = torch.zeros(2, dtype=torch.float64, device=slope.device)
+        phase = torch.einsum("i,iyx->yx", slope.float(), self._axes)
+        # A ramp over the object and one over each patch differ by a constant for each patch, which no pattern shows.
+        light = self._light * torch.polar(torch.ones_like(phase), phase)
+        count = max(1, _PIECE_PIXELS // phase.numel())
+        for piece, pattern in zip(torch.split(drawn, count), torch.split(measured, count), strict=True):
+            waves = piece * light
+            field = torch.fft.fft2(waves, norm="ortho")
+            slopes = torch.fft.fft2(waves * (1j * self._axes[:, None]), norm="ortho")
+            amplitude = field.abs()
+            direction = field.conj() / amplitude.clamp(min=torch.finfo(amplitude.dtype).tiny)
+            change = (direction * slopes).real.reshape(2, -1)
+            both = torch.stack([torch.fft.ifftshift(pattern, dim=(-2, -1)), amplitude]).reshape(2, -1)
+            normal += change @ change.T
+            right += both @ change.T
+            level += both @ amplitude.reshape(-1)
+        return normal, right, level

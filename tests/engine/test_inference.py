@@ -120,7 +120,8 @@ def test_events_of_an_inference_come_in_order() -> None:
     events = _infer(preview_interval_s=0.0)
     assert isinstance(events[0], JobStarted)
     assert isinstance(events[-1], InferenceCompleted)
-    assert [event.n_done for event in _of(events, Progressed)] == [5, 10, 12]
+    # The last one is told while all patches are stitched anew.
+    assert [event.n_done for event in _of(events, Progressed)] == [5, 10, 12, 12]
     updates = _of(events, CanvasUpdated)
     assert updates[-1].n_done == updates[-1].n_total == 12
     assert updates[-1].damage == Rectangle(0, 0, *updates[-1].canvas.object_.shape)
