@@ -220,8 +220,7 @@ class ImageView(QWidget):
             low, high = auto_levels(self._values, self.level_mode, self.scaling)
             self._levels = (min(low, self._levels[1] / 10), self._levels[1]) if self._levels[1] > 0 else (low, high)
         low, high = (scale_level(level, self.scaling) for level in self._levels)
-        # Coloured here: drawn from values the library would look for NaN in every picture, and look up each colour again
-        # whenever it paints.
+        # Coloured here: the library would look for NaN in every picture, and for each colour again whenever it paints.
         painted = false_colours(scale_values(self._values, self.scaling), low, high, self.colour_map)
         self._image.setImage(painted, autoLevels=False)
         self.colour_bar.show(self.colour_map, self._levels, self.scaling, self.quantity, self._ticks)

@@ -9,7 +9,7 @@ from app.display.false_colours import false_colours
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_each_value_has_its_colour(monkeypatch: pytest.MonkeyPatch, dtype: type) -> None:
+def test_each_value_has_its_colour(monkeypatch: pytest.MonkeyPatch, dtype: type[np.floating]) -> None:
     monkeypatch.setattr(painter, "_BLOCK", 7)
     values = np.linspace(-3.0, 7.0, 60).reshape(6, 10).astype(dtype)
     painted = false_colours(values, 0.5, 4.5, "inferno")
