@@ -1,4 +1,4 @@
-"""Measure what a very long scan takes: ``python -m tests.benchmarks.million_positions [POSITIONS …] [--no-align]``.
+"""Measure what a very long scan takes: ``python -m tests.benchmarks.million_positions [POSITIONS …] [--no-ramp]``.
 
 The patterns are 128 px, a few of them over and over as they are asked for, so that a scan of a million takes no
 disk; in the place of the network stands one that costs nothing, so that all the rest is measured. Prints the peak of
@@ -69,7 +69,7 @@ def long_scan(count: int) -> Dataset:
     return Dataset("long", None, ComputedFrames(some, count), positions, make_probe(N), n_photons=1e5)
 
 
-def measure(count: int, *, align: bool) -> dict[str, float]:
+def measure(count: int, *, fit_ramp: bool) -> dict[str, float]:
     """Infer and return the figures."""
     # On a busy machine only the time of this process tells whether the time left is told well.
     inference.WorkingTime = partial(WorkingTime, time.process_time)  # type: ignore[assignment, attr-defined]
@@ -77,7 +77,7 @@ def measure(count: int, *, align: bool) -> dict[str, float]:
     model = ModelConfig(n=N, gridsize=1, architecture="full_patch_cnn")
     bundle = Bundle("none", None, model.release, model, state_of(build_network(model)), 9.9, "made up")
     process = psutil.Process()
-    config = InferConfig(accelerator="cpu", batch_size=64, align_phases=align)
+    config = InferConfig(accelerator="cpu", batch_size=64, fit_ramp=fit_ramp)
     before = process.memory_info().rss
     guess = (0.0, 0.0)
     begun, cpu = time.monotonic(), time.process_time()
@@ -127,7 +127,7 @@ def main(words: list[str]) -> None:
     """Measure and print."""
     flags = [word for word in words if word.startswith("-")]
     counts = [int(float(word)) for word in words if not word.startswith("-")] or [1_000_000]
-    several = growth(counts, flags) if len(counts) > 1 else [measure(counts[0], align="--no-align" not in flags)]
+    several = growth(counts, flags) if len(counts) > 1 else [measure(counts[0], fit_ramp="--no-ramp" not in flags)]
     for found in several:
         sys.stdout.write(json.dumps({name: round(float(value), 3) for name, value in found.items()}, indent=2) + "\n")
         sys.stdout.flush()
