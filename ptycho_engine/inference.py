@@ -144,7 +144,7 @@ def _run(
         yield MessageLogged("info", factors.text())
     sample.gather()
     stitch.gather()
-    yield from _ramp_fitted(job, stitch)
+    yield from _ramp_fitted(job, stitch, working)
     seconds = working() - started
     canvas = stitch.canvas()
     yield _whole(canvas, job.n_patches)
@@ -165,15 +165,16 @@ def _run(
     yield InferenceCompleted(canvas, metrics, files.folder, seconds, rate)
 
 
-def _ramp_fitted(job: InferenceJob, stitch: Stitch) -> Generator[EngineEvent, None, None]:
+def _ramp_fitted(job: InferenceJob, stitch: Stitch, working: WorkingTime) -> Generator[EngineEvent, None, None]:
     """Turn the canvas by the phase ramp that the patterns ask for, and tell of it."""
     if job.ramp is None:
         return
-    slope = np.zeros(2)
-    for reached in job.ramp.fit(stitch.canvas()):
+    slope, n_pieces, time_left = np.zeros(2), job.ramp.n_pieces, TimeLeft(clock=working)
+    for number, reached in enumerate(job.ramp.fit(stitch.canvas())):
         slope = reached
         # Here the consumer may close the generator.
-        yield Progressed(job.n_patches, job.n_patches, "patches")
+        left = time_left.seconds(number, max(number, n_pieces))
+        yield Progressed(job.n_patches, job.n_patches, "patches", left)
     if np.abs(slope).max() > math.pi / job.bundle.model.n:
         # Half a pixel on the detector: no network that learned from such patterns is that far off.
         text = "The patterns lie half a pixel or more beside the predicted ones: is their centre right?"

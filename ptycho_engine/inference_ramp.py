@@ -63,8 +63,9 @@ class CanvasRamp:
         self._axes = torch.stack([steps[:, None].expand(n, n), steps[None, :].expand(n, n)])
         room = min(SAMPLE_PATTERNS, max(1, SAMPLE_BYTES // (4 * n * n)))
         self._every = max(1, -(-n_groups // room))
-        self._n_seen = n_before
-        self._measured: list[torch.Tensor] = []
+        self._n_seen, self._n_kept = n_before, 0
+        # Taken at once: single patterns that stay among arrays that come and go would break up the memory.
+        self._measured = torch.empty((n_groups // self._every + 1, n, n), device=probe.device)
         self._positions: list[PositionArray] = []
 
     def take(self, measured: torch.Tensor, positions: PositionArray) -> None:
@@ -80,9 +81,15 @@ class CanvasRamp:
         chosen = slice(-self._n_seen % self._every, None, self._every)
         self._n_seen += len(measured)
         if chosen.start < len(measured):
-            # Cloned, because a slice would keep all of the batch alive.
-            self._measured.append(measured[chosen, 0].clone())
+            some = measured[chosen, 0]
+            self._measured[self._n_kept : self._n_kept + len(some)] = some
+            self._n_kept += len(some)
             self._positions.append(np.asarray(positions, np.float64)[chosen, 0])
+
+    @property
+    def n_pieces(self) -> int:
+        """In how many pieces the fit is done at most, each of which ``fit`` yields after."""
+        return PASSES * -(-self._n_kept // _PIECE)
 
     def fit(self, canvas: Canvas) -> Iterator[NDArray[np.float64]]:
         """Yield the slope ``(y, x)`` by which the phase of a canvas should rise more [rad/px], again and again.
@@ -101,7 +108,7 @@ class CanvasRamp:
         if not any(self._ranks.all(bool(lit.any()))):
             lit[:] = True
         field = None if not lit.any() else ObjectField.around(canvas, positions[lit], n, 1.0, device)
-        measured = torch.cat(self._measured)[torch.from_numpy(lit)] if field is not None else torch.zeros(0, n, n)
+        measured = self._measured[: self._n_kept][torch.from_numpy(lit)] if field is not None else torch.zeros(0, n, n)
         if not any(self._ranks.all(len(measured))):
             yield np.zeros(2)
             return
