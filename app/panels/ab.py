@@ -125,7 +125,6 @@ class ABPanel(Panel):
             "Fourier ring correlation",
             x_label="spatial frequency [1/px]",
             y_label="correlation",
-            legend_columns=3,
             parent=self,
         )
         self.frc.setMinimumHeight(110)
