@@ -1,21 +1,21 @@
 """Curves over a common axis, with a second scale at the right if wanted. A million points stay quick."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPen
+from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from app.display.curves import Curve, drawable, running_mean
+from app.display.curves import Curve
 from app.display.exports import Export, csv_bytes, with_suffix
 from app.display.levels import axis_ticks, whole_ticks
 from app.widgets.colour_bar import tick_text
 from app.widgets.curve_room import give_room
+from app.widgets.drawn_series import DrawnSeries
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.image_view import PALETTE_EVENTS
 from app.widgets.legend_line import LegendEntry, LegendLine
@@ -27,17 +27,6 @@ GRID_SHARE = 0.2
 """How much of the colour of the text is in the lines of the grid."""
 DOTS_LIMIT = 60
 """Curves of fewer points show each of them."""
-
-
-@dataclass(eq=False)
-class _Series:
-    x: Curve
-    y: Curve
-    secondary: bool
-    number: int
-    raw: Any
-    smooth: Any
-    pen: QPen = field(default_factory=QPen)
 
 
 class CurvePlot(QWidget):
@@ -64,7 +53,7 @@ class CurvePlot(QWidget):
         self._log = log
         self._secondary_log = False
         self._smoothing = 1
-        self._series: dict[str, _Series] = {}
+        self._series: dict[str, DrawnSeries] = {}
         self._fitted = True
         self._build()
         self._apply_palette()
@@ -95,6 +84,7 @@ class CurvePlot(QWidget):
         self._plot.vb.sigResized.connect(self._place_right)
         self._plot.vb.sigResized.connect(self._choose_ticks)
         self._plot.vb.sigRangeChanged.connect(self._choose_ticks)
+        self._plot.vb.sigXRangeChanged.connect(self._look_closer)
         self._right.sigRangeChanged.connect(self._choose_right_ticks)
         self._plot.scene().sigMouseClicked.connect(self._mouse_clicked)
         self._plot.setLabel("bottom", self.x_label)
@@ -144,7 +134,7 @@ class CurvePlot(QWidget):
         series.y = np.asarray(y, dtype=np.float64)
         self._draw(series)
 
-    def _add(self, name: str, secondary: bool) -> _Series:
+    def _add(self, name: str, secondary: bool) -> DrawnSeries:
         used = {series.number for series in self._series.values()}
         number = next(i for i in range(len(used) + 1) if i not in used)
         empty = np.zeros(0)
@@ -161,7 +151,7 @@ class CurvePlot(QWidget):
         if secondary:
             self._plot.showAxis("right")
             self._plot.setLabel("right", self.secondary_label or name)
-        series = _Series(empty, empty, secondary, number, curves[0], curves[1])
+        series = DrawnSeries(empty, empty, secondary, number, curves[0], curves[1])
         self._series[name] = series
         self._choose_ticks()
         self._colour(series)
@@ -191,11 +181,9 @@ class CurvePlot(QWidget):
         for name in self.series_names:
             self.remove_series(name)
 
-    def _draw(self, series: _Series) -> None:
+    def _draw(self, series: DrawnSeries) -> None:
         log = self._secondary_log if series.secondary else self._log
-        window = self._smoothing if series.y.size > 2 * self._smoothing else 1
-        _set_curve(series.smooth, series.x, drawable(running_mean(series.y, window), log))
-        _set_curve(series.raw, series.x, drawable(series.y, log) if window > 1 else np.full(series.x.shape, np.nan))
+        series.draw(log, self._smoothing, tuple(self._plot.vb.viewRange()[0]))
         few = 0 < series.x.size <= DOTS_LIMIT
         series.smooth.setSymbol("o" if few else None)
         if self._fitted and series.secondary:
@@ -251,6 +239,13 @@ class CurvePlot(QWidget):
         return 0 if x is None else len(x)
 
     # --- view ---
+
+    def _look_closer(self, *_: object) -> None:
+        """Draw long curves in the detail that the new view shows."""
+        view = tuple(self._plot.vb.viewRange()[0])
+        for series in self._series.values():
+            if not series.suits(view):
+                self._draw(series)
 
     def fit(self) -> None:
         """Show all curves, and follow them as they grow."""
@@ -362,7 +357,7 @@ class CurvePlot(QWidget):
             self._colour(series)
         self._name_curves()
 
-    def _colour(self, series: _Series) -> None:
+    def _colour(self, series: DrawnSeries) -> None:
         choice = plot_colours(self).series
         colour = choice[series.number % len(choice)]
         faint = QColor(colour)
@@ -384,13 +379,3 @@ def _ticks(edges: Sequence[float], log: bool, most: int) -> list[tuple[float, st
         return [(value, tick_text(value)) for value in axis_ticks(edges[0], edges[1], "linear", most)]
     low, high = (10 ** float(np.clip(edge, -300, 300)) for edge in edges)
     return [(float(np.log10(value)), tick_text(value)) for value in axis_ticks(low, high, "log", most)]
-
-
-def _set_curve(curve: Any, x: Curve, y: Curve) -> None:
-    finite = np.isfinite(y)
-    if not finite.any():
-        curve.setData(np.zeros(0), np.zeros(0))
-    elif finite.all():
-        curve.setData(x, y, connect="all", skipFiniteCheck=True)
-    else:
-        curve.setData(x, y, connect="finite", skipFiniteCheck=False)

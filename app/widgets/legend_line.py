@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.widgets.plot_colours import plot_colours
@@ -30,9 +30,7 @@ class LegendLine(QWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries: tuple[LegendEntry, ...] = ()
-        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        policy.setHeightForWidth(True)
-        self.setSizePolicy(policy)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"Legend of {name}")
         self.hide()
 
@@ -48,12 +46,18 @@ class LegendLine(QWidget):
         self._entries = tuple(entries)
         self.setToolTip("\n".join(self.names))
         self.setVisible(bool(self._entries))
-        self.updateGeometry()
+        self._take_room()
         self.update()
 
-    def heightForWidth(self, width: int) -> int:  # Qt's name
-        """Return the height of the rows that the names need."""
-        return self._row_height() * (1 + max((row for _, row, _ in self._placed(width)), default=0))
+    def resizeEvent(self, event: QResizeEvent) -> None:  # Qt's name
+        """Take the room of the rows that the names need in the new width."""
+        super().resizeEvent(event)
+        self._take_room()
+
+    def _take_room(self) -> None:
+        # Said by hand: layouts within layouts do not ask how high a widget of some width is.
+        rows = 1 + max((row for _, row, _ in self._placed(self.width())), default=0)
+        self.setFixedHeight(rows * self._row_height())
 
     def sizeHint(self) -> QSize:  # Qt's name
         """Return the size of one row."""

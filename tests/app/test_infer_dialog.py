@@ -81,7 +81,7 @@ def test_what_is_filled_in_is_inferred(shown: Shown, dialog: InferDialog) -> Non
         "crop",
         "seed",
         "varpro",
-        "align_phases",
+        "fit_ramp",
         "refine",
         "refine_probe",
     }
