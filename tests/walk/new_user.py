@@ -178,7 +178,7 @@ def comparison(walk: Walk) -> None:
         hand.choose("Reconstruction B", "1  run")
         hand.wait_until_quiet()
         hand.step("beside")
-        hand.turn_wheel("Picture of A", 4)
+        hand.turn_wheel("Picture of A", 4, below=130)
         hand.step("beside-zoomed")
         hand.keys("Home")
         hand.choose("How the two are compared", "Blink")
