@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ptycho_engine.arrays import ComplexArray
-from ptycho_engine.config import ModelConfig, TrainConfig
+from ptycho_engine.config import SUPPORTED_SIDES, ModelConfig, TrainConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.architectures import ARCHITECTURES
 from ptycho_engine.physics.scaling import probe_energy
@@ -72,6 +72,12 @@ def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
     }
     if config.recipe not in recipes:
         raise ConfigError(f"there is no recipe {config.recipe!r}", f"It must be one of {', '.join(recipes)}.")
+    if n not in SUPPORTED_SIDES:
+        sides = ", ".join(map(str, SUPPORTED_SIDES))
+        raise ConfigError(
+            f"there is no network for patterns of {n} × {n} px",
+            f"Crop, pad or bin the patterns to one of {sides} px a side.",
+        )
     base = ModelConfig(n=n, gridsize=config.gridsize)
     if config.profile == "count-intensity":
         base = replace(base, output="real_imag", forward_model="counts")

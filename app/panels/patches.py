@@ -1,6 +1,7 @@
 """The patches that the network draws: unnormalized and normalized side by side, with their figures."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -172,8 +173,7 @@ class PatchesPanel(Panel):
 
     def refresh(self) -> None:
         """Paint the newest preview, unless frozen or gone back, and the selection."""
-        for paint in self.portions():
-            paint()
+        _paint_all(self.portions())
 
     def portions(self) -> tuple[Callable[[], None], ...]:
         """Return what works out and paints each grid, and then the rest."""
@@ -182,7 +182,9 @@ class PatchesPanel(Panel):
         if (self.freeze.isChecked() or preview is self._preview) and self._preview is not None:
             return rest
         self._preview = preview
-        return (*self._grid_portions(), *rest)
+        portions = (*self._grid_portions(), *rest)
+        # The first patches appear as a whole: half of them would leave empty pictures beside them.
+        return portions if self._shown is not None else (partial(_paint_all, portions),)
 
     def _grid_portions(self) -> tuple[Callable[[], None], ...]:
         return (self._take_values, self._paint_unnormalized, self._normalize, self._paint_normalized)
@@ -221,8 +223,7 @@ class PatchesPanel(Panel):
         self._paint_selected()
 
     def _paint_grids(self) -> None:
-        for paint in self._grid_portions():
-            paint()
+        _paint_all(self._grid_portions())
 
     def _take_values(self) -> None:
         preview = self._preview
@@ -376,6 +377,11 @@ class PatchesPanel(Panel):
         if self._shown is not None:
             content = json_bytes(self._shown.as_dict())
             self.export_asked.emit(Export(with_suffix(path, ".json"), content))
+
+
+def _paint_all(portions: tuple[Callable[[], None], ...]) -> None:
+    for paint in portions:
+        paint()
 
 
 def _range_text(levels: Levels) -> str:

@@ -47,7 +47,7 @@ def test_schedule_rises_then_falls_to_its_floor() -> None:
 
 
 def test_an_unknown_side_or_recipe_is_refused() -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="patterns of 50 × 50 px"):
         plan_training(TrainConfig(), 50, PROBE)
     with pytest.raises(ConfigError):
         TrainConfig(recipe="magic")
