@@ -117,6 +117,13 @@ def test_larger_steps_of_the_reliable_recipe_go_further(gridsize: int, batch_siz
     assert plan.learning_rate == pytest.approx(rate)
 
 
+@pytest.mark.parametrize(("n", "rate"), [(64, 2e-3), (128, 1e-3), (256, 5e-4)])
+@pytest.mark.parametrize("recipe", ["reliable", "compatible"])
+def test_networks_of_larger_patches_take_smaller_steps(recipe: str, n: int, rate: float) -> None:
+    plan = plan_training(TrainConfig(gridsize=1, recipe=recipe), n, np.ones((1, n, n), np.complex64))
+    assert plan.learning_rate == pytest.approx(rate)
+
+
 @pytest.mark.parametrize(("gridsize", "batch_size"), [(1, 16), (2, 4), (3, 2), (5, 1)])
 def test_a_step_takes_16_patterns_at_every_gridsize_except_in_ptychopinn_s_recipe(
     gridsize: int, batch_size: int
