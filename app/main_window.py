@@ -25,6 +25,7 @@ from app.layouts import LAYOUTS
 from app.menus import Menus
 from app.panel_shelf import PanelPlace, PanelShelf
 from app.panels.panel import Panel, PanelSpec
+from app.panels.turns import Turns
 from app.settings import SettingsStore
 from app.state.app_state import AppState, JobState, has_documents
 from app.state.examinations import listed
@@ -64,6 +65,7 @@ class MainWindow(QMainWindow):
         self.session = session
         self.settings = settings
         self.specs = tuple(panels)
+        self._turns = Turns(self)
         self.panels = PanelShelf(self)
         self.panels.built.connect(self._panel_built)
         self.docks: dict[str, QDockWidget] = {}
@@ -118,8 +120,7 @@ class MainWindow(QMainWindow):
         for spec in self.specs:
             if spec.area == "center":
                 place = PanelPlace(spec, self.session, self.tabs)
-                index = self.tabs.addTab(place, spec.title)
-                self.tabs.setTabToolTip(index, f"{spec.help} ({spec.shortcut})")
+                self.tabs.setTabToolTip(self.tabs.addTab(place, spec.title), f"{spec.help} ({spec.shortcut})")
                 self.panels.put(place)
             else:
                 dock = QDockWidget(spec.title, self)
@@ -135,6 +136,7 @@ class MainWindow(QMainWindow):
 
     def _panel_built(self, panel: Panel) -> None:
         panel.readout_changed.connect(self._show_readout)
+        panel.take_turns(self._turns)
 
     def _connect_actions(self) -> None:
         handlers = {

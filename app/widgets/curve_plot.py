@@ -14,9 +14,11 @@ from app.display.curves import Curve
 from app.display.exports import Export, csv_bytes, with_suffix
 from app.display.levels import axis_ticks, whole_ticks
 from app.widgets.colour_bar import tick_text
+from app.widgets.curve_room import give_room
 from app.widgets.drawn_series import DrawnSeries
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.image_view import PALETTE_EVENTS
+from app.widgets.legend_line import LegendEntry, LegendLine
 from app.widgets.plot_colours import mixed, plot_colours, screen_pen
 
 SMOOTHING_WINDOWS = (1, 5, 25, 100)
@@ -43,7 +45,6 @@ class CurvePlot(QWidget):
         y_label: str = "",
         secondary_label: str = "",
         log: bool = False,
-        legend_columns: int = 1,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -52,7 +53,6 @@ class CurvePlot(QWidget):
         self._log = log
         self._secondary_log = False
         self._smoothing = 1
-        self._legend_columns = legend_columns
         self._series: dict[str, DrawnSeries] = {}
         self._fitted = True
         self._build()
@@ -69,8 +69,7 @@ class CurvePlot(QWidget):
         self._plot.hideButtons()
         self._plot.setClipToView(True)
         self._plot.setDownsampling(auto=True, mode="peak")
-        self._legend = self._plot.addLegend(offset=(-8, 4))
-        self._legend.setColumnCount(self._legend_columns)
+        self.legend = LegendLine(self.name, self)
         self._right = pg.ViewBox(enableMenu=False)
         self._right.setMouseEnabled(x=True, y=False)
         self._plot.scene().addItem(self._right)
@@ -92,7 +91,9 @@ class CurvePlot(QWidget):
         self._plot.setLabel("left", self.y_label)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._graphics)
+        layout.setSpacing(0)
+        layout.addWidget(self.legend)
+        layout.addWidget(self._graphics, 1)
 
     # --- curves ---
 
@@ -137,8 +138,9 @@ class CurvePlot(QWidget):
         used = {series.number for series in self._series.values()}
         number = next(i for i in range(len(used) + 1) if i not in used)
         empty = np.zeros(0)
-        curves = [pg.PlotDataItem(name=name if i else None) for i in range(2)]
+        curves = [pg.PlotDataItem() for _ in range(2)]
         for curve in curves:
+            give_room(curve)
             curve.setDownsampling(auto=True, method="peak")
             curve.setClipToView(True)
             if secondary:
@@ -147,14 +149,17 @@ class CurvePlot(QWidget):
             else:
                 self._plot.addItem(curve)
         if secondary:
-            self._legend.addItem(curves[1], name)
             self._plot.showAxis("right")
             self._plot.setLabel("right", self.secondary_label or name)
         series = DrawnSeries(empty, empty, secondary, number, curves[0], curves[1])
         self._series[name] = series
         self._choose_ticks()
         self._colour(series)
+        self._name_curves()
         return series
+
+    def _name_curves(self) -> None:
+        self.legend.set_entries([LegendEntry(name, series.pen) for name, series in self._series.items()])
 
     def remove_series(self, name: str) -> None:
         """Take a curve away, if it is there."""
@@ -166,11 +171,10 @@ class CurvePlot(QWidget):
                 self._right.removeItem(curve)
             else:
                 self._plot.removeItem(curve)
-        if series.secondary:
-            self._legend.removeItem(series.smooth)
-            if not any(other.secondary for other in self._series.values()):
-                self._plot.hideAxis("right")
+        if series.secondary and not any(other.secondary for other in self._series.values()):
+            self._plot.hideAxis("right")
         self._choose_ticks()
+        self._name_curves()
 
     def clear_series(self) -> None:
         """Take all curves away."""
@@ -349,13 +353,9 @@ class CurvePlot(QWidget):
             axis = self._plot.getAxis(side)
             axis.setTickPen(mixed(colours.foreground, colours.background, GRID_SHARE))
             axis.setGrid(255)
-        self._legend.setLabelTextColor(colours.foreground)
-        # The curves pass behind the names: without a ground the names cannot be read there.
-        ground = QColor(colours.background)
-        ground.setAlpha(215)
-        self._legend.setBrush(ground)
         for series in self._series.values():
             self._colour(series)
+        self._name_curves()
 
     def _colour(self, series: DrawnSeries) -> None:
         choice = plot_colours(self).series
@@ -365,6 +365,7 @@ class CurvePlot(QWidget):
         style = Qt.PenStyle.DashLine if series.secondary else Qt.PenStyle.SolidLine
         pen = screen_pen(colour, 1.8)
         pen.setStyle(style)
+        series.pen = pen
         series.smooth.setPen(pen)
         series.smooth.setSymbolBrush(colour)
         series.smooth.setSymbolPen(None)

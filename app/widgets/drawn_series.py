@@ -1,9 +1,10 @@
 """One curve of a plot: its values, and the two lines that show them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from PySide6.QtGui import QPen
 
 from app.display.curves import Curve, running_mean
 from app.display.envelope import LONG_CURVE, Range, fits, neighbourhood, thinned
@@ -20,6 +21,8 @@ class DrawnSeries:
     number: int
     raw: Any
     smooth: Any
+    pen: QPen = field(default_factory=QPen)
+    """With which the legend draws it."""
     _fine: Range = (0.0, 0.0)
 
     def draw(self, log: bool, smoothing: int, view: Range) -> None:
