@@ -82,11 +82,12 @@ class CanvasRamp:
         """
         chosen = slice(-self._n_seen % self._every, None, self._every)
         self._n_seen += len(measured)
-        if chosen.start < len(measured):
-            some = measured[chosen, 0]
+        # Whoever draws the same groups again has nothing new to tell.
+        some = measured[chosen, 0][: len(self._measured) - self._n_kept]
+        if len(some):
             self._measured[self._n_kept : self._n_kept + len(some)] = some
             self._n_kept += len(some)
-            self._positions.append(np.asarray(positions, np.float64)[chosen, 0])
+            self._positions.append(np.asarray(positions, np.float64)[chosen, 0][: len(some)])
 
     @property
     def n_pieces(self) -> int:
