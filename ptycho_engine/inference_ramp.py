@@ -67,7 +67,7 @@ class CanvasRamp:
         self._every = max(1, -(-n_groups // room))
         self._n_seen, self._n_kept = n_before, 0
         # Taken at once: single patterns that stay among arrays that come and go would break up the memory.
-        self._measured = torch.empty((n_groups // self._every + 1, n, n), device=probe.device)
+        self._measured = torch.empty((-(-n_groups // self._every), n, n), device=probe.device)
         self._positions: list[PositionArray] = []
 
     def take(self, measured: torch.Tensor, positions: PositionArray) -> None:
