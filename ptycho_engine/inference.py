@@ -22,6 +22,7 @@ from ptycho_engine.events import (
     RefinementBegan,
 )
 from ptycho_engine.examination import examine_pair
+from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.inference_files import InferenceFiles
 from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference, require_fitting
 from ptycho_engine.inference_preview import InferencePreview
@@ -154,9 +155,9 @@ def _run(
         yield DiagnosisFound(finding)
     if job.config.refine:
         canvas = yield from _refined(job, canvas, truth, files, factors, working)
-        metrics = _compared(canvas, truth)
+        metrics = _compared(canvas, truth, job.go_on)
     else:
-        metrics = _compared(canvas, truth)
+        metrics = _compared(canvas, truth, job.go_on)
         files.write(job, canvas, None, metrics, None, factors=factors)
     if metrics is not None:
         yield MetricsMeasured(metrics)
@@ -175,6 +176,7 @@ def _refined(
     """Refine what the network drew and write both; whoever stops in between keeps what was reached."""
 
     def write() -> Canvas:
+        # Whole, though somebody may have asked to stop: it is what is kept then.
         canvas = refinement.canvas()
         files.write(job, canvas, drawn, _compared(canvas, truth), _compared(drawn, truth), refinement, factors)
         return canvas
@@ -191,8 +193,8 @@ def _refined(
     return write()
 
 
-def _compared(canvas: Canvas, truth: Any) -> ReconstructionMetrics | None:
-    return None if truth is None else compare_with_object(canvas, truth)
+def _compared(canvas: Canvas, truth: Any, go_on: GoOn = always) -> ReconstructionMetrics | None:
+    return None if truth is None else compare_with_object(canvas, truth, go_on)
 
 
 def _stitched(

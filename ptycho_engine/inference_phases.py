@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
 from ptycho_engine.geometry.phase_alignment import compare_pairs, neighbour_pairs, solve_phases
+from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.kept_squares import KeptSquares
 from ptycho_engine.ranks import Ranks
 
@@ -13,7 +14,9 @@ _EXCHANGED = 1024
 """Squares sent at once."""
 
 
-def own_phases(kept: KeptSquares, positions: PositionArray, weights: FloatArray, ranks: Ranks) -> NDArray[np.float64]:
+def own_phases(
+    kept: KeptSquares, positions: PositionArray, weights: FloatArray, ranks: Ranks, go_on: GoOn = always
+) -> NDArray[np.float64]:
     """Return the phases of the squares that this process keeps, as they are among those of all processes.
 
     Each process compares the pairs whose first square it keeps, and is sent the few second ones that others keep; the
@@ -29,6 +32,8 @@ def own_phases(kept: KeptSquares, positions: PositionArray, weights: FloatArray,
         (c, c) weight of each pixel.
     ranks
         The processes.
+    go_on
+        Called between the blocks of the work.
 
     Returns
     -------
@@ -39,7 +44,7 @@ def own_phases(kept: KeptSquares, positions: PositionArray, weights: FloatArray,
     counts = [len(one) for one in everyone]
     stops = np.cumsum(counts)
     own = slice(int(stops[ranks.rank]) - counts[ranks.rank], int(stops[ranks.rank]))
-    pairs = neighbour_pairs(np.concatenate(everyone), kept.shape[-1])
+    pairs = neighbour_pairs(np.concatenate(everyone), kept.shape[-1], go_on)
     mine = pairs[(pairs[:, 0] >= own.start) & (pairs[:, 0] < own.stop)]
     wanted = np.unique(mine[mine[:, 1] >= own.stop, 1])
     lent = _exchange(kept, own.start, wanted, stops, ranks)
@@ -50,9 +55,9 @@ def own_phases(kept: KeptSquares, positions: PositionArray, weights: FloatArray,
             return kept.read(numbers - own.start)
         return np.concatenate([kept.read(numbers[:n_own] - own.start), lent[np.searchsorted(wanted, numbers[n_own:])]])
 
-    compared = compare_pairs(read, np.concatenate(everyone), weights, mine)
+    compared = compare_pairs(read, np.concatenate(everyone), weights, mine, go_on)
     differences, trust = (np.concatenate(one) for one in zip(*ranks.all(compared), strict=True))
-    phases = ranks.from_first(lambda: solve_phases(pairs, differences, trust, int(stops[-1])))
+    phases = ranks.from_first(lambda: solve_phases(pairs, differences, trust, int(stops[-1]), go_on))
     return phases[own]
 
 

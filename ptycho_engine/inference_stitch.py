@@ -62,6 +62,7 @@ class LiveStitch:
         self._n_bytes = 8 * job.n_patches * self._crop**2
         self._asked_to_align = job.config.align_phases
         self._ramp = job.ramp
+        self._go_on = job.go_on
         self._kept = _room(job.n_patches, self._crop) if self._asked_to_align else None
         self._positions: list[PositionArray] = []
         self._factors = (1.0, 1.0)
@@ -78,6 +79,7 @@ class LiveStitch:
         self._factors = (s1, s2)
         for first in range(0, self._kept.n_kept if self._kept is not None else 0, _BLOCK):
             assert self._kept is not None
+            self._go_on()
             self._kept.put(first, scaled_parts(self._kept.block(first, _BLOCK), s1, s2))
         if self._ramp is not None:
             self._ramp.rescale(s1, s2)
@@ -100,9 +102,10 @@ class LiveStitch:
             return None
         positions = np.concatenate([np.zeros((0, 2)), *self._positions])
         ramp = self._take_up_ramp(kept)
-        phases = own_phases(kept, positions, self._weights, self._ranks)
+        phases = own_phases(kept, positions, self._weights, self._ranks, self._go_on)
         self._stitcher = CanvasStitcher(self._scan, self._n, self._crop, self._weights)
         for first in range(0, kept.n_kept, _BLOCK):
+            self._go_on()
             block = slice(first, first + _BLOCK)
             turn = np.exp(-1j * phases[block]).astype(np.complex64)[:, None, None]
             self._stitcher.add(kept.block(first, _BLOCK) * turn, positions[block])
@@ -113,13 +116,14 @@ class LiveStitch:
 
     def _take_up_ramp(self, kept: KeptSquares) -> str:
         """Turn the kept squares by the ramp that the patterns ask for; return what to tell of it."""
-        slope = np.zeros(2) if self._ramp is None else self._ramp.slope()
+        slope = np.zeros(2) if self._ramp is None else self._ramp.slope(self._go_on)
         if np.abs(slope).max() > math.pi / self._n:
             # Half a pixel on the detector: no network that learned from such patterns is that far off.
             return "The patterns lie half a pixel or more beside the predicted ones: is their centre right?"
         steps = np.arange(self._crop) - self._crop / 2
         turn = np.exp(1j * (slope[0] * steps[:, None] + slope[1] * steps)).astype(np.complex64)
         for first in range(0, kept.n_kept, _BLOCK):
+            self._go_on()
             kept.put(first, kept.block(first, _BLOCK) * turn)
         return f"The patterns asked for a phase ramp of {slope[0]:.2g} rad/px down, {slope[1]:.2g} rad/px right"
 

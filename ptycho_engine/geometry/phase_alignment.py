@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
+from ptycho_engine.going_on import GoOn, always
 
 NEIGHBOURS = 8
 """Overlaps that each patch is compared in: more hardly changed the canvas of a real scan."""
@@ -25,6 +26,8 @@ _SOLVED_AT_ONCE = 20_000
 _TOLERANCE = 1e-9
 """Of the conjugate gradients, relative: far below what the comparison of two patches can tell."""
 _MOST_ITERATIONS = 20_000
+_NEIGHBOURS_AT_ONCE = 1 << 15
+"""Patches whose neighbours are looked up in one piece: some tenths of a second."""
 _PIN = 1e-9
 """Weight that holds each patch where it is: decides the constant of every island of patches."""
 
@@ -52,7 +55,11 @@ def phases_of_patches(patches: ComplexArray, positions: PositionArray, weights: 
 
 
 def compare_pairs(
-    read: Callable[[IndexArray], ComplexArray], positions: PositionArray, weights: FloatArray, pairs: IndexArray
+    read: Callable[[IndexArray], ComplexArray],
+    positions: PositionArray,
+    weights: FloatArray,
+    pairs: IndexArray,
+    go_on: GoOn = always,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Compare the phases of overlapping patches; memory does not depend on how many there are.
 
@@ -66,6 +73,8 @@ def compare_pairs(
         (c, c) weight of each pixel.
     pairs
         (m, 2) numbers of patches.
+    go_on
+        Called between the blocks of the work.
 
     Returns
     -------
@@ -75,6 +84,7 @@ def compare_pairs(
     differences, trust = np.empty(len(pairs)), np.empty(len(pairs))
     step = max(1, _BLOCK_BYTES // (8 * weights.size))
     for first in range(0, len(pairs), step):
+        go_on()
         block = slice(first, first + step)
         named, places = np.unique(pairs[block], return_inverse=True)
         found = _compare(read(named), positions[named], weights, places.reshape(-1, 2))
@@ -83,12 +93,13 @@ def compare_pairs(
 
 
 def solve_phases(
-    pairs: IndexArray, differences: NDArray[np.float64], trust: NDArray[np.float64], n: int
+    pairs: IndexArray, differences: NDArray[np.float64], trust: NDArray[np.float64], n: int, go_on: GoOn = always
 ) -> NDArray[np.float64]:
     """Return the phases of ``n`` patches that fit the differences of all pairs best, (n,) [rad], their mean zero.
 
     Of few patches the equations are solved at once. Of many that would take memory that grows faster than they do:
-    they are solved by conjugate gradients, which keep a few numbers for each patch.
+    they are solved by conjugate gradients, which keep a few numbers for each patch, and ``go_on`` is called before
+    each of their steps.
     """
     from scipy import sparse
     from scipy.sparse.linalg import cg, spsolve
@@ -98,30 +109,43 @@ def solve_phases(
     rows = np.arange(len(pairs))
     signs = np.concatenate([np.ones(len(pairs)), -np.ones(len(pairs))])
     edges = sparse.csr_array((signs, (np.concatenate([rows, rows]), pairs.T.ravel())), shape=(len(pairs), n))
+    go_on()
     weighted = edges.T @ sparse.diags_array(trust)
+    go_on()
     laplacian = (weighted @ edges + _PIN * sparse.eye_array(n)).tocsc()
     right = weighted @ differences
+    go_on()
     if n <= _SOLVED_AT_ONCE:
         phases = np.asarray(spsolve(laplacian, right), np.float64)
     else:
         scaling = sparse.diags_array(1.0 / laplacian.diagonal())
-        found, _ = cg(laplacian, right, rtol=_TOLERANCE, maxiter=_MOST_ITERATIONS, M=scaling)
+        found, _ = cg(
+            laplacian, right, rtol=_TOLERANCE, maxiter=_MOST_ITERATIONS, M=scaling, callback=lambda _: go_on()
+        )
         phases = np.asarray(found, np.float64)
     centred: NDArray[np.float64] = phases - phases.mean()
     return centred
 
 
-def neighbour_pairs(positions: PositionArray, side: int) -> IndexArray:
+def neighbour_pairs(positions: PositionArray, side: int, go_on: GoOn = always) -> IndexArray:
     """Return (m, 2) each pair of near neighbours once, the lower number first, in ascending order."""
     from scipy.spatial import cKDTree
 
-    count = min(NEIGHBOURS + 1, len(positions))
-    distances, indices = cKDTree(positions).query(positions, count, p=np.inf)
-    distances, indices = (np.reshape(values, (len(positions), count)) for values in (distances, indices))
-    first = np.repeat(np.arange(len(positions)), count)
-    near = (distances.ravel() < _REACH * side) & (indices.ravel() != first)
-    both = np.sort(np.stack([first[near], indices.ravel()[near]], axis=1), axis=1)
-    return np.unique(both, axis=0).astype(np.int64)
+    n = len(positions)
+    count = min(NEIGHBOURS + 1, n)
+    tree = cKDTree(positions)
+    found = []
+    for start in range(0, n, _NEIGHBOURS_AT_ONCE):
+        go_on()
+        stop = min(start + _NEIGHBOURS_AT_ONCE, n)
+        distances, indices = tree.query(positions[start:stop], count, p=np.inf)
+        first, second = np.repeat(np.arange(start, stop), count), np.reshape(indices, -1)
+        near = (np.reshape(distances, -1) < _REACH * side) & (second != first)
+        low, high = np.minimum(first, second)[near], np.maximum(first, second)[near]
+        # One number for each pair: these are sorted many times as fast as rows of two.
+        found.append(np.unique(low * n + high))
+    go_on()
+    return np.stack(np.divmod(np.unique(np.concatenate([np.zeros(0, np.int64), *found])), n), axis=1)
 
 
 def _compare(

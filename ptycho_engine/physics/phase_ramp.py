@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ptycho_engine.config import ModelConfig
+from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.physics.forward import light_on_object, seen_patches
 from ptycho_engine.ranks import ALONE, Ranks
 
@@ -78,10 +79,10 @@ class PhaseRamp:
         """Multiply the real part of what was drawn by s1 and the imaginary part by s2."""
         self._sample = [(torch.complex(s1 * drawn.real, s2 * drawn.imag), one) for drawn, one in self._sample]
 
-    def slope(self) -> NDArray[np.float64]:
+    def slope(self, go_on: GoOn = always) -> NDArray[np.float64]:
         """Return the slope ``(y, x)`` by which the phase of the drawn object should rise more [rad/px].
 
-        (0, 0) where the patterns cannot tell, or what was drawn is not finite.
+        (0, 0) where the patterns cannot tell, or what was drawn is not finite. ``go_on`` is called between blocks.
         """
         slope = torch.zeros(2, dtype=torch.float64, device=self._probe.device)
         if not any(self._ranks.all(len(self._sample))):
@@ -91,10 +92,10 @@ class PhaseRamp:
         sample = self._sample or [(nothing.to(torch.complex64), nothing)]
         drawn, measured = (torch.cat(part) for part in zip(*sample, strict=True))
         for _ in range(PASSES):
-            slope = slope + self._step(drawn, measured, slope)
+            slope = slope + self._step(drawn, measured, slope, go_on)
         return torch.nan_to_num(slope, posinf=0.0, neginf=0.0).cpu().numpy()
 
-    def _step(self, drawn: torch.Tensor, measured: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+    def _step(self, drawn: torch.Tensor, measured: torch.Tensor, slope: torch.Tensor, go_on: GoOn) -> torch.Tensor:
         """Return the change of the slope that one linear fit asks for."""
         normal = torch.zeros(2, 2, dtype=torch.float64, device=slope.device)
         right = torch.zeros(2, 2, dtype=torch.float64, device=slope.device)
@@ -103,6 +104,7 @@ class PhaseRamp:
         # A ramp over the object and one over each patch differ by a constant for each patch, which no pattern shows.
         light = self._light * torch.polar(torch.ones_like(phase), phase)
         for piece, pattern in zip(torch.split(drawn, _PIECE), torch.split(measured, _PIECE), strict=True):
+            go_on()
             waves = piece * light
             field = torch.fft.fft2(waves, norm="ortho")
             slopes = torch.fft.fft2(waves[:, None] * (1j * self._axes), norm="ortho")
