@@ -244,6 +244,7 @@ def _whole(canvas: Canvas, n_patches: int) -> CanvasUpdated:
 def _opening_notes(job: InferenceJob) -> Iterator[MessageLogged]:
     n_groups, channels = job.batches.grouping.group_indices.shape
     yield MessageLogged("info", f"{n_groups} groups of {channels}; {job.level.note}")
+    yield MessageLogged("info", job.memory_note)
     if job.level.warning:
         yield MessageLogged("warning", job.level.warning)
     if job.varpro is not None and "varpro" in without_meaning(job.config, job.bundle):

@@ -17,7 +17,9 @@ from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.inference_compatibility import CompatibilityMode, compatibility_mode
 from ptycho_engine.inference_level import InferenceLevel, inference_level
+from ptycho_engine.inference_memory import inference_need
 from ptycho_engine.inference_varpro import VarPro
+from ptycho_engine.memory_need import free_for, memory_note, require_memory
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_model, require_runnable
 from ptycho_engine.physics.forward import predict_amplitude, predict_intensity_rectangular
@@ -66,6 +68,8 @@ class InferenceJob:
     """Takes in what is drawn, where the factors of its two parts are to be solved for."""
     go_on: GoOn = always
     """Called between the blocks of long work."""
+    memory_note: str = ""
+    """What the inference takes of the memory, in a sentence."""
     n_parts: int = 1
     """Parts in which a batch is computed, where the memory does not hold all of it."""
     remarks: list[str] = field(default_factory=list)
@@ -189,6 +193,9 @@ def prepare_inference(
         {"settings": config.as_dict(), "scan": dataset.fingerprint, "groups": len(grouping.group_indices)}
     )
     _check_compatibility(bundle, config)
+    free = free_for(device)
+    need = inference_need(dataset, bundle, config, grouping, device, free, ranks.size)
+    require_memory(need, free)
     level = inference_level(dataset, bundle, grouping.group_indices[:, 0])
     if mode is not None:
         level = level.at(mode.input_scale(dataset, bundle, grouping), bundle.model.probe_scale)
@@ -217,6 +224,7 @@ def prepare_inference(
         mode=mode,
         ranks=ranks,
         go_on=go_on_of(dataset),
+        memory_note=memory_note(need, free),
         ramp=_ramp(bundle, config, probe, grouping, ranks) if mode is None else None,
         varpro=VarPro(bundle.model, probe, 1.0 / level.input_scale if counts else None) if config.varpro else None,
     )

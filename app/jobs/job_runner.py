@@ -31,6 +31,7 @@ Slot = Literal[
     "phase",
     "guide",
     "gpu",
+    "memory",
 ]
 """In each place runs at most one job; all but the first two only read what is looked at, and are no jobs to the person.
 """
