@@ -89,6 +89,11 @@ class ActionSpec:
     checkable: bool = False
 
 
+def _with_key(release: str) -> str:
+    """Return the name of a release, its last sign marked as the key of its line in the menu."""
+    return f"{release[:-1]}&{release[-1]}"
+
+
 INFER_AS = {f"infer_as_{name}": name for name in MODES}
 """The compatibility mode of each action that infers as an older release did."""
 INFERENCES = {"infer": InferConfig(), **{action: InferConfig(compatibility=name) for action, name in INFER_AS.items()}}
@@ -131,7 +136,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     *(
         ActionSpec(
             action,
-            f"PtychoPINN &{number}  {name}",
+            f"Infer as PtychoPINN {_with_key(name)}",
             f"Ctrl+Alt+{number}",
             f"Infer as an older release did, faults included. {MODES[name].note}",
             why_not_infer,

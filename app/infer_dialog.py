@@ -1,6 +1,7 @@
 """An inference with settings of one's own: what is stitched and how, VarPro, refinement, the device."""
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -68,8 +69,8 @@ class InferDialog(QDialog):
         self.usual_button.clicked.connect(self.fill_in_usual)
         buttons.rejected.connect(self.close)
         self.form.changed.connect(self._refresh)
-        session.documents_changed.connect(self._refresh)
-        session.job_changed.connect(self._refresh)
+        session.documents_changed.connect(self._refresh_if_seen)
+        session.job_changed.connect(self._refresh_if_seen)
         self._refresh()
 
     def _lay_out(self, buttons: QDialogButtonBox) -> None:
@@ -106,6 +107,15 @@ class InferDialog(QDialog):
         except ConfigError:
             return
         self.infer_asked.emit(with_meaning(config, self._session.state.bundle_as_read))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Follow what happened while the dialog was hidden."""
+        super().showEvent(event)
+        self._refresh()
+
+    def _refresh_if_seen(self) -> None:
+        if self.isVisible():
+            self._refresh()
 
     def _refresh(self) -> None:
         state = self._session.state

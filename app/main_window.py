@@ -24,6 +24,7 @@ from app.front import Front
 from app.layouts import LAYOUTS
 from app.menus import Menus
 from app.panels.panel import Panel, PanelSpec
+from app.panels.turns import Turns
 from app.settings import SettingsStore
 from app.state.app_state import AppState, JobState, has_documents
 from app.state.examinations import listed
@@ -113,6 +114,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(central)
 
     def _build_panels(self) -> None:
+        turns = Turns(self)
         for spec in self.specs:
             if spec.area == "center":
                 panel = spec.factory(self.session, self.tabs)
@@ -126,6 +128,7 @@ class MainWindow(QMainWindow):
                 self.addDockWidget(AREAS[spec.area], dock)
                 self.docks[spec.panel_id] = dock
             panel.readout_changed.connect(self._show_readout)
+            panel.take_turns(turns)
             self.panels[spec.panel_id] = panel
         # The docks at the sides reach down to the status bar only where nothing lies below the middle.
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
@@ -314,10 +317,7 @@ class MainWindow(QMainWindow):
             self.actions_by_id[f"layout_{other}"].setChecked(other == self.arrangement.layout_id)
 
     def _toggle_full_screen(self, full: bool) -> None:
-        if full:
-            self.showFullScreen()
-        else:
-            self.showNormal()
+        (self.showFullScreen if full else self.showNormal)()
 
     def event(self, event: QEvent) -> bool:  # Qt's name
         """Show status tips beside the running job: Qt's own way would hide its progress and Cancel."""

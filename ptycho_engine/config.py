@@ -297,10 +297,9 @@ class InferConfig(Config):
         "best, before the canvas is complete",
         advanced=True,
     )
-    align_phases: bool = option(
+    fit_ramp: bool = option(
         True,
-        "Bring the constant phases of overlapping patches into line before the canvas is complete; patterns do not "
-        "decide them",
+        "Turn the complete canvas by the phase ramp that the measured patterns ask for: patches do not carry it",
         advanced=True,
     )
     compatibility: str = option(

@@ -1,8 +1,11 @@
 """The inference verb: patches of a whole scan, stitched while they come."""
 
+import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ptycho_engine.assumptions import settle
 from ptycho_engine.config import InferConfig
@@ -57,9 +60,8 @@ def infer(
     Amplitudes are normalised by the scan's own input scale, counts by that of the training. Each position is the first
     member of one group; all members of all groups are stitched, each at its own position, so that a pixel is a mean
     over several groups. The canvas is at network scale, and says by what to divide for the object's transmission.
-    Memory does not depend on the number of patterns, but the alignment of phases keeps the stitched squares: up to
-    1 GiB in memory, more in a temporary file. Closing the generator cancels; the canvas that was sent last stays as it
-    is.
+    Memory does not depend on the number of patterns. Closing the generator cancels; the canvas that was sent last stays
+    as it is.
 
     Parameters
     ----------
@@ -142,9 +144,8 @@ def _run(
         stitch.rescale(factors.s1, factors.s2)
         yield MessageLogged("info", factors.text())
     sample.gather()
-    told = stitch.align()
-    if told is not None:
-        yield told
+    stitch.gather()
+    yield from _ramp_fitted(job, stitch, working)
     seconds = working() - started
     canvas = stitch.canvas()
     yield _whole(canvas, job.n_patches)
@@ -163,6 +164,26 @@ def _run(
         yield MetricsMeasured(metrics)
     rate = sum(job.ranks.all(job.n_patches)) / seconds if seconds > 0 else 0.0
     yield InferenceCompleted(canvas, metrics, files.folder, seconds, rate)
+
+
+def _ramp_fitted(job: InferenceJob, stitch: Stitch, working: WorkingTime) -> Generator[EngineEvent, None, None]:
+    """Turn the canvas by the phase ramp that the patterns ask for, and tell of it."""
+    if job.ramp is None:
+        return
+    slope, n_pieces, time_left = np.zeros(2), job.ramp.n_pieces, TimeLeft(clock=working)
+    for number, reached in enumerate(job.ramp.fit(stitch.canvas())):
+        slope = reached
+        # Here the consumer may close the generator.
+        left = time_left.seconds(number, max(number, n_pieces))
+        yield Progressed(job.n_patches, job.n_patches, "patches", left)
+    if np.abs(slope).max() > math.pi / job.bundle.model.n:
+        # Half a pixel on the detector: no network that learned from such patterns is that far off.
+        text = "The patterns lie half a pixel or more beside the predicted ones: is their centre right?"
+        yield MessageLogged("warning", text)
+        return
+    stitch.turn(slope)
+    described = f"{slope[0]:.2g} rad/px down, {slope[1]:.2g} rad/px right"
+    yield MessageLogged("info", f"The patterns asked for a phase ramp of {described}: the canvas was turned by it")
 
 
 def _refined(

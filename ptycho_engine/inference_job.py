@@ -1,7 +1,7 @@
 """An inference made ready: inputs checked and normalised, network rebuilt, patches computed batch by batch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,12 +18,12 @@ from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.inference_compatibility import CompatibilityMode, compatibility_mode
 from ptycho_engine.inference_level import InferenceLevel, inference_level
 from ptycho_engine.inference_memory import inference_need
+from ptycho_engine.inference_ramp import CanvasRamp
 from ptycho_engine.inference_varpro import VarPro
 from ptycho_engine.memory_need import free_for, memory_note, require_memory
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_model, require_runnable
 from ptycho_engine.physics.forward import predict_amplitude, predict_intensity_rectangular
-from ptycho_engine.physics.phase_ramp import PhaseRamp
 from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.stoppable_reading import go_on_of
 from ptycho_engine.validation import spread_groups
@@ -60,8 +60,8 @@ class InferenceJob:
     crop: int
     mode: CompatibilityMode | None = None
     """The release to follow; ``None`` infers the right way."""
-    ramp: PhaseRamp | None = None
-    """Takes in what is drawn, where phases are to be aligned."""
+    ramp: CanvasRamp | None = None
+    """Takes in what was measured, where the canvas is to be turned by the ramp that it asks for."""
     ranks: Ranks = ALONE
     """The processes that draw, each its share of the groups."""
     varpro: VarPro | None = None
@@ -137,7 +137,7 @@ class InferenceJob:
             if self.level.amplitude_factor != 1.0:
                 drawn = drawn * self.level.amplitude_factor
             if self.ramp is not None:
-                self.ramp.take(drawn, batch.local_offsets, self.level.amplitudes(images))
+                self.ramp.take(self.level.amplitudes(images), self.batches.positions(groups))
             if self.varpro is not None:
                 self.varpro.take(drawn, images)
             return drawn
@@ -247,17 +247,10 @@ def _require_shareable(config: InferConfig) -> None:
 
 def _ramp(
     bundle: Bundle, config: InferConfig, probe: torch.Tensor, grouping: Grouping, ranks: Ranks
-) -> PhaseRamp | None:
-    """Return what fits the phase ramp, if phases are to be aligned and patches diffract as one wave."""
-    model, n_patches = bundle.model, int(grouping.group_indices.size)
-    n_before = ranks.share(grouping.n_groups).start
-    if not config.align_phases or model.forward_model == "rectangular":
+) -> CanvasRamp | None:
+    if not config.fit_ramp:
         return None
-    if model.forward_model == "counts":
-        # One mode diffracts as an amplitude does; its probe is in the scale of the counts.
-        model = replace(model, probe_scale=1.0)
-        return PhaseRamp(probe, model, n_patches, ranks, n_before) if len(probe) == 1 else None
-    return PhaseRamp(probe, model, n_patches, ranks, n_before)
+    return CanvasRamp(probe, bundle.model, grouping.n_groups, ranks, ranks.share(grouping.n_groups).start)
 
 
 def _check_compatibility(bundle: Bundle, config: InferConfig) -> None:

@@ -9,7 +9,6 @@ from ptycho_engine.device import MAX_HALVINGS
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.geometry.canvas import position_extent
 from ptycho_engine.geometry.grouping import Grouping
-from ptycho_engine.kept_squares import MEMORY_BYTES
 from ptycho_engine.memory_need import FreeMemory, MemoryNeed
 
 if TYPE_CHECKING:
@@ -18,10 +17,9 @@ if TYPE_CHECKING:
 _DRAWN = 0.4
 """Part of the memory for gradients that is held while patches are only drawn: 0.16 to 0.36 in all recipes."""
 _CANVAS_BYTES = 48
-"""Of a pixel: sums and weights, twice while patches are stitched anew, and the canvas that is shown and the last one.
-"""
-_PATCH_BYTES = 1000
-"""Of the equations for the phase of a patch, and of its position."""
+"""Of a pixel: sums and weights, the canvas that is shown, the one before, and the one that is turned."""
+_PATCH_BYTES = 100
+"""Of the position of a patch, and what is made of it."""
 _LIBRARIES = 100 << 20
 """Libraries and their threads, that come with the first batch."""
 
@@ -56,8 +54,8 @@ def inference_need(
         If the network is not one that can be built, or a position is not finite.
     """
     from ptycho_engine.inference_job import CPU_PIECE
+    from ptycho_engine.inference_ramp import SAMPLE_BYTES, SAMPLE_PATTERNS
     from ptycho_engine.models.activation_memory import activation_memory
-    from ptycho_engine.physics.phase_ramp import SAMPLE_BYTES
 
     on_gpu, model, n = device.type == "cuda", bundle.model, dataset.n
     channels = grouping.channels
@@ -68,7 +66,8 @@ def inference_need(
     under_way = 2 * batch * channels * n**2 * (4 + 8)
     computed = kept.parameters + round(_DRAWN * kept.of(piece)) + under_way
     n_patches = -(-grouping.n_groups * channels // n_processes)
-    sample = 2 * min(SAMPLE_BYTES, 12 * n_patches * n**2) if config.align_phases else 0
+    n_fitted = min(SAMPLE_PATTERNS, grouping.n_groups)
+    sample = min(SAMPLE_BYTES, 4 * n_fitted * n**2) if config.fit_ramp else 0
     on_device = computed + sample + _resident_bytes(dataset, grouping, free.device if on_gpu else free.host, on_gpu)
     host = _LIBRARIES + _stitched_bytes(dataset, config, grouping, n_patches) + (under_way if on_gpu else 0)
     return MemoryNeed(
@@ -92,10 +91,7 @@ def _resident_bytes(dataset: Dataset, grouping: Grouping, free: int | None, on_g
 
 
 def _stitched_bytes(dataset: Dataset, config: InferConfig, grouping: Grouping, n_patches: int) -> int:
-    """Return what the canvas takes, and the squares that are kept for it until their phases are aligned."""
+    """Return what the canvas takes, and the positions of what is stitched on it."""
     crop = dataset.n // 2 if config.crop is None else config.crop
     low, high = position_extent(dataset.scan_positions[np.unique(grouping.group_indices)])
-    canvas = round(float(np.prod(high - low + crop + 1))) * _CANVAS_BYTES
-    squares = 8 * n_patches * crop**2 if config.align_phases else 0
-    # Of more than that, all are kept in a file.
-    return canvas + (squares if squares <= MEMORY_BYTES else 0) + _PATCH_BYTES * n_patches
+    return round(float(np.prod(high - low + crop + 1))) * _CANVAS_BYTES + _PATCH_BYTES * n_patches

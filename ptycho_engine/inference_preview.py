@@ -20,6 +20,8 @@ class InferencePreview:
     def __init__(self, job: InferenceJob) -> None:
         self._job = job
         self._chosen = choose_groups(job.batches.grouping.group_centers, job.config.preview_count)
+        # Taken at once: single patches that stay among arrays that come and go would break up the memory.
+        self._room = np.empty((len(self._chosen), job.dataset.n, job.dataset.n), np.complex64)
         self._patches: dict[int, ComplexArray] = {}
         self._predicted: dict[int, FloatArray | None] = {}
 
@@ -30,8 +32,9 @@ class InferencePreview:
             return
         amplitude = self._job.predicted_amplitude(predicted.patches[rows], predicted.groups[rows])
         for place, (row, group) in enumerate(zip(rows, predicted.groups[rows], strict=True)):
-            self._patches[int(group)] = predicted.patches[row, 0].copy()
-            self._predicted[int(group)] = None if amplitude is None else amplitude[place, 0]
+            self._patches[int(group)] = self._room[len(self._patches)]
+            self._patches[int(group)][:] = predicted.patches[row, 0]
+            self._predicted[int(group)] = None if amplitude is None else amplitude[place, 0].copy()
 
     def event(self, n_done: int) -> PatchPreview | None:
         """Return the chosen patches there are so far."""

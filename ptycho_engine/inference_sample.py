@@ -34,6 +34,8 @@ class InferenceSample:
         count = max(8, SAMPLE_PATCHES * 64 // job.dataset.n)
         diameter = probe_diameter(job.dataset.probe)
         self._chosen = compact_groups(job.dataset.scan_positions[first], count, PLACES, REACH * diameter)
+        # Taken at once: single patches that stay among arrays that come and go would break up the memory.
+        self._room = np.empty((len(self._chosen), job.dataset.n, job.dataset.n), np.complex64)
         self._patches: dict[int, ComplexArray] = {}
         self._predicted: dict[int, FloatArray] = {}
 
@@ -47,8 +49,9 @@ class InferenceSample:
             # At an unknown level there is nothing to compare with.
             return
         for row, group, prediction in zip(rows, predicted.groups[rows], amplitude[:, 0], strict=True):
-            self._patches[int(group)] = predicted.patches[row, 0].copy()
-            self._predicted[int(group)] = prediction
+            self._patches[int(group)] = self._room[len(self._patches)]
+            self._patches[int(group)][:] = predicted.patches[row, 0]
+            self._predicted[int(group)] = prediction.copy()
 
     def gather(self) -> None:
         """Bring together what several processes have drawn of the sample."""

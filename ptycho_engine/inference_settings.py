@@ -32,7 +32,7 @@ def without_meaning(config: InferConfig, bundle: Bundle | None) -> dict[str, str
     mode = MODES.get(config.compatibility)
     if mode is not None:
         nothing = dict.fromkeys(mode.without_effect, f"PtychoPINN {mode.name} had no such setting.")
-        nothing["align_phases"] = f"PtychoPINN {mode.name} left the phases of patches as drawn."
+        nothing["fit_ramp"] = f"PtychoPINN {mode.name} left the phase of its canvas as drawn."
         nothing["varpro"] = f"PtychoPINN {mode.name} stitched patches without factors of their two parts."
         nothing["refine"] = nothing["refine_probe"] = f"PtychoPINN {mode.name} refined nothing."
         if mode.takes_whole_scan:

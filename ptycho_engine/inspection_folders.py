@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ptycho_engine.artefacts.patch_stats_file import read_patch_stats
+from ptycho_engine.artefacts.patch_stats_file import PATCH_STATS_FILE, read_patch_stats
 from ptycho_engine.documents import PatchStats
-from ptycho_engine.errors import InputError
 from ptycho_engine.inspection import Inspection
 from ptycho_engine.runs.event_record import bundle_summary
 from ptycho_engine.runs.run_contents import RunContents, find_run, read_dump
+from ptycho_engine.runs.run_figures import not_a_document
 
 
 def inspect_folder(folder: Path) -> Inspection:
@@ -27,11 +27,9 @@ def inspect_folder(folder: Path) -> Inspection:
     dump = read_dump(folder)
     if dump is not None:
         return Inspection("dump", dump)
-    raise InputError(
-        "is neither a run folder nor a debug dump",
-        "Give the folder of a training or an inference, or one with a canvas.json, offsets.json or stats.json.",
-        file=folder,
-    )
+    if (folder / PATCH_STATS_FILE).exists():
+        return inspect_patch_stats(folder / PATCH_STATS_FILE)
+    raise not_a_document(folder)
 
 
 def inspect_patch_stats(file: Path) -> Inspection:

@@ -222,6 +222,7 @@ def restore_checkpoint(checkpoint: Checkpoint, job: "TrainingJob", path: Path) -
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError("the checkpoint does not hold what a training needs", "Train anew.", file=path) from error
     require_same_training(job.config, earlier, path)
+    _require_same_network(job.plan.model.as_dict(), values.get("model"), path)
     further = [one["fingerprint"] for one in _further_scans(job)]
     if abs(scale / job.input_scale - 1.0) > _SCALE_TOLERANCE or further != earlier_scans:
         raise ConfigError("the checkpoint was made with other scans", "Resume with the same scans.", file=path)
@@ -247,6 +248,20 @@ def require_same_training(config: TrainConfig, earlier: TrainConfig, path: Path)
     if changed:
         told = ", ".join(f"{name} was {then[name]} and is {now[name]}" for name in changed)
         raise ConfigError(f"the training cannot be resumed with other settings: {told}", "Keep them.", file=path)
+
+
+def _require_same_network(planned: Mapping[str, Any], earlier: object, path: Path) -> None:
+    """Raise ``ConfigError`` if the recipe planned another network for the checkpoint, as an older version may have."""
+    then = earlier if isinstance(earlier, dict) else {}
+    told = ", ".join(
+        f"{name} was {then.get(name)} and is {now}" for name, now in planned.items() if now != then.get(name)
+    )
+    if told:
+        raise ConfigError(
+            f"the training cannot be resumed: its recipe had another network then ({told})",
+            f"Resume with the version that began it, or train on from its bundle, {BUNDLE_FILE}, in another folder.",
+            file=path,
+        )
 
 
 def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:

@@ -20,29 +20,53 @@ class BinnedPoints:
     """Height and width of a bin."""
 
 
+class PointBins:
+    """The bins that points fall into: found once, however many figures of these points are shown.
+
+    Parameters
+    ----------
+    points
+        (n, 2) ``(y, x)``.
+    most_bins
+        Bins along each side at most.
+    """
+
+    def __init__(self, points: NDArray[np.floating], most_bins: int = 256) -> None:
+        # Along each axis for itself: a reduction over pairs of numbers is many times slower.
+        self.low = np.array([one.min() for one in points.T]) if len(points) else np.zeros(2)
+        self.high = np.array([one.max() for one in points.T]) if len(points) else np.ones(2)
+        span = np.maximum(self.high - self.low, 1e-9)
+        # Few bins where points are few, so that each bin holds some.
+        self._side = side = int(np.clip(np.sqrt(max(len(points), 1)) / 2, 1, most_bins))
+        self._bin_size = (float(span[0] / side), float(span[1] / side))
+        # Bins of one size: to divide is several times faster than to look each point up among the edges.
+        row, column = (
+            np.minimum(((points[:, axis] - self.low[axis]) * (side / span[axis])).astype(np.intp), side - 1)
+            for axis in range(2)
+        )
+        self._index = row * side + column
+        self._count = np.bincount(self._index, minlength=side * side)
+
+    def mean(self, figures: NDArray[np.floating]) -> BinnedPoints:
+        """Return the mean of ``(n,)`` figures in each bin; those that are not finite do not count."""
+        index, count, values = self._index, self._count, np.asarray(figures, dtype=np.float64)
+        finite = np.isfinite(values)
+        if not finite.all():
+            index, values = index[finite], values[finite]
+            count = np.bincount(index, minlength=len(count))
+        total = np.bincount(index, weights=values, minlength=len(count))
+        mean = np.full(count.shape, np.nan, dtype=np.float32)
+        np.divide(total, count, out=mean, where=count > 0, casting="same_kind")
+        origin = (float(self.low[0]), float(self.low[1]))
+        return BinnedPoints(mean.reshape(self._side, self._side), origin, self._bin_size)
+
+
 def bin_points(points: NDArray[np.floating], figures: NDArray[np.floating], most_bins: int = 256) -> BinnedPoints:
     """Return the mean figure of ``(n, 2)`` points ``(y, x)`` in each of up to ``most_bins`` x ``most_bins`` bins.
 
     Points whose figure is not finite do not count.
     """
-    finite = np.isfinite(figures)
-    y, x = points[finite, 0], points[finite, 1]
-    values = np.asarray(figures, dtype=np.float64)[finite]
-    low = points.min(axis=0) if len(points) else np.zeros(2)
-    span = np.maximum(points.max(axis=0) - low, 1e-9) if len(points) else np.ones(2)
-    # Few bins where points are few, so that each bin holds some.
-    side = int(np.clip(np.sqrt(max(len(points), 1)) / 2, 1, most_bins))
-    # Bins of one size: to divide is several times faster than to look each point up among the edges.
-    row, column = (
-        np.minimum(((values_of_axis - low[axis]) * (side / span[axis])).astype(np.intp), side - 1)
-        for axis, values_of_axis in enumerate((y, x))
-    )
-    index = row * side + column
-    count = np.bincount(index, minlength=side * side).reshape(side, side)
-    total = np.bincount(index, weights=values, minlength=side * side).reshape(side, side)
-    mean = np.full(count.shape, np.nan, dtype=np.float32)
-    np.divide(total, count, out=mean, where=count > 0, casting="same_kind")
-    return BinnedPoints(mean, (float(low[0]), float(low[1])), (float(span[0] / side), float(span[1] / side)))
+    return PointBins(points, most_bins).mean(figures)
 
 
 def nearest_point(points: NDArray[np.floating], y: float, x: float) -> int | None:

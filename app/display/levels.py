@@ -70,10 +70,13 @@ def percentile_levels(values: NDArray[np.floating], low: float = 1.0, high: floa
 def full_levels(values: NDArray[np.floating]) -> Levels:
     """Return the range from the smallest to the greatest finite value."""
     array = np.asarray(values, dtype=np.float32)
-    finite = array[np.isfinite(array)]
-    if finite.size == 0:
-        return (0.0, 1.0)
-    return sane_levels(float(finite.min()), float(finite.max()))
+    low, high = (float(array.min()), float(array.max())) if array.size else (np.nan, np.nan)
+    if not np.isfinite(high - low):
+        finite = array[np.isfinite(array)]
+        if finite.size == 0:
+            return (0.0, 1.0)
+        low, high = float(finite.min()), float(finite.max())
+    return sane_levels(low, high)
 
 
 def symmetric_levels(values: NDArray[np.floating], percentile: float = 99.0) -> Levels:

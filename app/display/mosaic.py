@@ -78,10 +78,18 @@ def make_mosaic(patches: NDArray[np.floating], geometry: MosaicGeometry) -> Floa
     n, height, width = geometry.n, geometry.height, geometry.width
     if patches.shape != (n, height, width):
         raise ValueError(f"the mosaic was laid out for patches {(n, height, width)}, not {patches.shape}")
-    rows, columns = geometry.rows, geometry.columns
-    cells = np.full((rows, columns, height, width), np.nan, dtype=np.float32)
-    cells.reshape(rows * columns, height, width)[:n] = patches
-    picture = np.full((rows, height + GAP_PX, columns, width + GAP_PX), np.nan, dtype=np.float32)
-    picture[:, :height, :, :width] = cells.transpose(0, 2, 1, 3)
-    full = picture.reshape(rows * (height + GAP_PX), columns * (width + GAP_PX))
-    return np.ascontiguousarray(full[: geometry.shape[0], : geometry.shape[1]])
+    picture = np.empty(geometry.shape, dtype=np.float32)
+    step_y, step_x = height + GAP_PX, width + GAP_PX
+    for gap in range(GAP_PX):
+        picture[height + gap :: step_y] = np.nan
+        picture[:, width + gap :: step_x] = np.nan
+    for row in range(geometry.rows):
+        some = patches[row * geometry.columns : (row + 1) * geometry.columns]
+        strip = picture[row * step_y : row * step_y + height]
+        if len(some) < geometry.columns:
+            strip[:] = np.nan
+        # The patches of a row as (height, n, width), the gaps between them left out.
+        down, right = strip.strides
+        cells = np.lib.stride_tricks.as_strided(strip, (height, len(some), width), (down, right * step_x, right))
+        cells[:] = some.transpose(1, 0, 2)
+    return picture

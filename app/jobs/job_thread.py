@@ -3,7 +3,6 @@
 The only file that makes threads.
 """
 
-import gc
 import os
 import sys
 import threading
@@ -25,11 +24,13 @@ from app.state.preview_history import PreviewsRead
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanSummarised
 from app.state.refused_files import FileRefused
 from ptycho_engine.errors import Stopped
-from ptycho_engine.events import EngineEvent, LossMeasured, StepDone
+from ptycho_engine.events import EngineEvent, LossMeasured, StatsMeasured, StepDone
 
 DELIVERY_INTERVAL_MS = 40
 COUNTERS_INTERVAL_MS = 1000
-"""Shortest time between deliveries of nothing but counters: each costs a repaint of curves, figures and progress."""
+"""Shortest time between deliveries of nothing but figures: each costs a repaint of curves, tables and progress."""
+FIGURES = (StepDone, LossMeasured, StatsMeasured)
+"""What comes with each step, and faster than it can be read."""
 EVENTS_PER_DELIVERY = 500
 SWITCH_INTERVAL_S = 0.1e-3
 """How long a computing thread may keep the interpreter while the window waits for it."""
@@ -160,7 +161,7 @@ class JobThread(QThread):
         try:
             for event in events:
                 waits = self._mailbox.put(event)
-                hurries = not isinstance(event, (StepDone, LossMeasured)) and not self._hurried.is_set()
+                hurries = not isinstance(event, FIGURES) and not self._hurried.is_set()
                 if hurries:
                     self._hurried.set()
                 if waits or hurries:
@@ -225,13 +226,8 @@ def asked_to_stop() -> bool:
 
 
 def _leave_a_core_to_the_window() -> None:
-    first = "torch" not in sys.modules
     # Late: the window starts without torch.
     import torch
-
-    if first:
-        # Half a million objects that never become garbage: to look at them in each full collection stops the window.
-        gc.freeze()
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, min(torch.get_num_threads(), cores - 1)))

@@ -95,7 +95,7 @@ class ABPanel(Panel):
         self.align.setChecked(True)
         self.align.setToolTip("Take out a sub-pixel shift and a ramp of the phase before comparing")
         bars = self._bars()
-        self.views = (ImageView("Reconstruction A", parent=self), ImageView("Reconstruction B", parent=self))
+        self.views = (ImageView("Picture of A", parent=self), ImageView("Picture of B", parent=self))
         self.views[0].link(self.views[1])
         self.pair = QSplitter(Qt.Orientation.Horizontal, self)
         for view in self.views:
@@ -125,7 +125,6 @@ class ABPanel(Panel):
             "Fourier ring correlation",
             x_label="spatial frequency [1/px]",
             y_label="correlation",
-            legend_columns=3,
             parent=self,
         )
         self.frc.setMinimumHeight(110)
@@ -158,6 +157,7 @@ class ABPanel(Panel):
             label.setBuddy(box)
             who.addSpacing(6)
             who.addWidget(label)
+            who.addSpacing(4)
             who.addWidget(box, 1)
         for widget in (self.mode, self.interval, self.view, self.scale, self.align):
             how.addWidget(widget)

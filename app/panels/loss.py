@@ -1,10 +1,13 @@
 """The loss curves of a training, and its figures."""
 
-from PySide6.QtCore import QTimer, Signal
+from collections.abc import Callable
+
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.display.wording import duration, number
 from app.panels.panel import Panel
+from app.panels.rest import Rest
 from app.state.app_state import AppState
 from app.state.session import Session
 from app.widgets.curve_plot import SMOOTHING_WINDOWS, CurvePlot
@@ -58,8 +61,6 @@ SECOND_AXIS = {
     "correlation": ("amplitude_correlation", "phase_correlation", "complex_correlation"),
 }
 """What can be drawn at the right: its name, and the figures of fit that belong to it."""
-REST_MS = 2000
-"""Shortest time between two paintings of growing curves."""
 
 
 class LossPanel(Panel):
@@ -123,33 +124,25 @@ class LossPanel(Panel):
         layout.addWidget(self.figures)
         layout.addWidget(self.plot, 1)
         self.take_keys(self.log_axis, self.smoothing, self.second, self.second_log, self.plot)
-        # A repaint of the curves at each step is what makes the window late while a network trains.
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._rested)
-        self._put_off = False
+        self._rest = Rest(self._draw, self)
         self.watch(session.losses_changed)
         self.watch(session.job_changed)
 
     def refresh(self) -> None:
         """Tell the figures, and draw the curves: at most once in a while as long as they grow."""
-        state = self.session.state
-        self.figures.setText(headline(state))
-        growing = state.training is not None and state.training.busy and len(state.losses.steps) > 1
-        self._put_off = growing and self._rest.isActive()
-        if self._put_off:
-            return
-        self._draw()
-        if growing:
-            self._rest.start()
-        else:
-            self._rest.stop()
+        for paint in self.portions():
+            paint()
 
-    def _rested(self) -> None:
-        if self._put_off:
-            self._mark_dirty()
-            self._paint_if_seen()
+    def portions(self) -> tuple[Callable[[], None], ...]:
+        """Return what paints: the figures, and the curves by themselves."""
+        return (self._tell, self._follow)
+
+    def _tell(self) -> None:
+        self.figures.setText(headline(self.session.state))
+
+    def _follow(self) -> None:
+        state = self.session.state
+        self._rest.ask(growing=state.training is not None and state.training.busy and len(state.losses.steps) > 1)
 
     def _draw(self) -> None:
         state = self.session.state

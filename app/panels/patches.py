@@ -1,15 +1,17 @@
 """The patches that the network draws: unnormalized and normalized side by side, with their figures."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from app.display.canvas_pictures import CYCLE, PHASE_TICKS
+from app.display.canvas_pictures import PHASE_TICKS
 from app.display.exports import Export, csv_bytes, json_bytes, with_suffix
-from app.display.levels import Levels, full_levels, percentile_levels, symmetric_levels
-from app.display.normalise import Normalisation, normalise
+from app.display.levels import Levels, full_levels
+from app.display.normalise import Normalisation
 from app.display.patch_numbers import (
     COLUMNS,
     PHASE_LABEL,
@@ -62,6 +64,8 @@ class PatchesPanel(Panel):
         self._preview: PatchPreview | None = None
         self._shown: ShownPatches | None = None
         self._selected = 0
+        self._detailed: tuple[ShownPatches | None, int] = (None, 0)
+        """Of which patch diffraction and figures are painted."""
         self._choice = PreviewChoice()
         self._build()
         self._connect()
@@ -169,13 +173,21 @@ class PatchesPanel(Panel):
 
     def refresh(self) -> None:
         """Paint the newest preview, unless frozen or gone back, and the selection."""
-        state = self.session.state
-        preview = self._choice.follow(state)
-        if (not self.freeze.isChecked() and preview is not self._preview) or self._preview is None:
-            self._preview = preview
-            self._paint_grids()
-        self._show_history()
-        self._follow_selection()
+        _paint_all(self.portions())
+
+    def portions(self) -> tuple[Callable[[], None], ...]:
+        """Return what works out and paints each grid, and then the rest."""
+        rest = (self._show_history, self._follow_selection)
+        preview = self._choice.follow(self.session.state)
+        if (self.freeze.isChecked() or preview is self._preview) and self._preview is not None:
+            return rest
+        self._preview = preview
+        portions = (*self._grid_portions(), *rest)
+        # The first patches appear as a whole: half of them would leave empty pictures beside them.
+        return portions if self._shown is not None else (partial(_paint_all, portions),)
+
+    def _grid_portions(self) -> tuple[Callable[[], None], ...]:
+        return (self._take_values, self._paint_unnormalized, self._normalize, self._paint_normalized)
 
     def _show_history(self) -> None:
         choice, state = self._choice, self.session.state
@@ -211,6 +223,9 @@ class PatchesPanel(Panel):
         self._paint_selected()
 
     def _paint_grids(self) -> None:
+        _paint_all(self._grid_portions())
+
+    def _take_values(self) -> None:
         preview = self._preview
         self.export.setEnabled(preview is not None)
         if preview is None or len(preview.patches) == 0:
@@ -218,46 +233,47 @@ class PatchesPanel(Panel):
             self.pages.show_hint("No patches yet. Start a training or an inference: they appear here while it runs.")
             self._write_caption()
             return
-        self.pages.show_content()
         quantity, scale = self.quantity.choice, self.scale.choice
         factor = scale_factor(scale, preview.network_per_physical, preview.intensity_scale)
         values = shown_values(preview.patches, quantity, factor)
         label = SCALE_LABELS[scale] if quantity == "amplitude" else PHASE_LABEL
-        self._shown = ShownPatches(preview, values, quantity, scale, label)
-        columns = self.unnormalized.suitable_columns(len(values))
-        self._paint_unnormalized(self._shown, columns)
-        self._paint_normalized(self._shown, columns)
+        self._shown = ShownPatches(preview, values, quantity, scale, label, self.normalisation.choice)
+        _ = self._shown.levels
+
+    def _normalize(self) -> None:
+        if self._shown is not None:
+            _ = self._shown.normalized_levels
+
+    def _paint_unnormalized(self) -> None:
+        shown, grid = self._shown, self.unnormalized
+        if shown is None:
+            return
+        self.pages.show_content()
+        phase, n = shown.quantity == "phase", len(shown.values)
+        grid.view.set_kind(shown.label, "twilight" if phase else "inferno")
+        grid.set_patches(shown.values, levels=shown.levels, columns=grid.suitable_columns(n))
+        grid.view.set_quantity(shown.label, PHASE_TICKS if phase else None)
+        what = "phase in rad" if phase else f"{SCALE_TEXTS[shown.scale]} amplitude"
+        one_range = f"one range for all {n}: {_range_text(shown.levels)} (p1–p99)"
+        grid.view.set_title(f"Unnormalized · {what}", "cyclic, −π to π" if phase else one_range)
         self._write_caption()
 
-    def _paint_unnormalized(self, shown: ShownPatches, columns: int) -> None:
-        grid, n = self.unnormalized, len(shown.values)
-        if shown.quantity == "phase":
-            levels, words = CYCLE, "cyclic, −π to π"
-        else:
-            levels = percentile_levels(shown.values)
-            words = f"one range for all {n}: {_range_text(levels)} (p1–p99)"
-        grid.view.set_kind(shown.label, "twilight" if shown.quantity == "phase" else "inferno")
-        grid.set_patches(shown.values, levels=levels, columns=columns)
-        grid.view.set_quantity(shown.label, PHASE_TICKS if shown.quantity == "phase" else None)
-        what = f"{SCALE_TEXTS[shown.scale]} amplitude" if shown.quantity == "amplitude" else "phase in rad"
-        grid.view.set_title(f"Unnormalized · {what}", words)
-
-    def _paint_normalized(self, shown: ShownPatches, columns: int) -> None:
-        grid, kind = self.normalized, self.normalisation.choice
-        values = normalise(shown.values, kind)
+    def _paint_normalized(self) -> None:
+        shown, grid = self._shown, self.normalized
+        if shown is None:
+            return
         quantity = "a" if shown.quantity == "amplitude" else "φ"
-        if kind == "z-score":
-            levels = symmetric_levels(values)
-            words = f"one symmetric range ±{levels[1]:.3g}"
+        if shown.normalisation == "z-score":
+            words = f"one symmetric range ±{shown.normalized_levels[1]:.3g}"
             label, colour_map = f"({quantity} − mean) / std", "blue-white-red"
         else:
-            levels = (0.0, 1.0)
             words = "range 0 … 1"
             label, colour_map = f"({quantity} − min) / (max − min)", "inferno"
         grid.view.set_kind(label, colour_map)
-        grid.set_patches(values, levels=levels, columns=columns)
+        columns = self.unnormalized.geometry_of_cells.columns
+        grid.set_patches(shown.normalized, levels=shown.normalized_levels, columns=columns)
         grid.view.set_quantity(label)
-        grid.view.set_title(f"Normalized · {NORMALISATION_TEXTS[kind]}", words)
+        grid.view.set_title(f"Normalized · {NORMALISATION_TEXTS[shown.normalisation]}", words)
 
     def _write_caption(self) -> None:
         preview = self._preview
@@ -277,7 +293,7 @@ class PatchesPanel(Panel):
         self._selected = index
         self._paint_selected()
         if self._preview is not None and self._is_of_current_scan():
-            self.frame_asked.emit(int(self._preview.frame_indices[index]))
+            self.frame_asked.emit(int(self._preview.frame_indices[self._selected]))
 
     def _is_of_current_scan(self) -> bool:
         state = self.session.state
@@ -291,13 +307,15 @@ class PatchesPanel(Panel):
             if not (self._selected < len(indices) and indices[self._selected] == frame):
                 found = np.flatnonzero(indices == frame)
                 self._selected = int(found[0]) if found.size else self._selected
-        self._paint_selected()
+        if self._shown is not self._detailed[0] or self._selected != self._detailed[1]:
+            self._paint_selected()
 
     def _paint_selected(self) -> None:
         shown = self._shown
         if shown is None:
             return
         self._selected = min(self._selected, len(shown.values) - 1)
+        self._detailed = (shown, self._selected)
         index, preview = self._selected, shown.preview
         for grid in (self.unnormalized, self.normalized):
             grid.mark(index)
@@ -359,6 +377,11 @@ class PatchesPanel(Panel):
         if self._shown is not None:
             content = json_bytes(self._shown.as_dict())
             self.export_asked.emit(Export(with_suffix(path, ".json"), content))
+
+
+def _paint_all(portions: tuple[Callable[[], None], ...]) -> None:
+    for paint in portions:
+        paint()
 
 
 def _range_text(levels: Levels) -> str:

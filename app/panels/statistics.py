@@ -1,5 +1,6 @@
 """Training against inference: the statistics of patches with their ratios, and what they mean."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
 from app.display.exports import Export, with_suffix
 from app.display.phase_texts import COLUMN_HELP, COLUMNS, ROW_HELP, run_rows, table_texts, value_cell
 from app.panels.panel import Panel
+from app.panels.rest import Rest
 from app.state.phase_sources import PREVIEW, Phase, PhaseSource, phase_sources
 from app.state.session import Session
 from app.widgets.choice_box import ChoiceBox
@@ -118,6 +120,7 @@ class StatisticsPanel(Panel):
         self.export_button.setToolTip("Write the statistics of both phases as JSON, as torch_patch_stats.json has them")
         self.report_button = QPushButton("Re&port…", self)
         self.report_button.setToolTip("Write the artefact inventory of the run that is shown as one HTML file")
+        self._rest = Rest(self._show_timeline, self)
         self.pages = ContentOrHint(self._content(), self)
         self.pages.show_hint(NOTHING)
         layout = QVBoxLayout(self)
@@ -173,17 +176,33 @@ class StatisticsPanel(Panel):
 
     def refresh(self) -> None:
         """Show the statistics of both phases, and the figures of the document."""
+        for paint in self.portions():
+            paint()
+
+    def portions(self) -> tuple[Callable[[], None], ...]:
+        """Return what paints: the table, the course and the histogram, each by itself."""
         state = self.session.state
         shown: tuple[object, ...] = (
             *(state.figures, state.figures_id, state.stats, state.training_preview, state.preview),
             *(state.bundles, state.run_id, state.busy),
         )
         if len(shown) == len(self._state) and all(new is old for new, old in zip(shown, self._state, strict=True)):
-            return  # The counters of a running job, which tell nothing here.
+            return ()  # The counters of a running job, which tell nothing here.
         self._state = shown
-        self._refresh()
+        return (self._show_phases, self._follow_course, self._show_histogram)
 
     def _refresh(self) -> None:
+        self._show_phases()
+        self._show_timeline()
+        self._show_histogram()
+
+    def _follow_course(self) -> None:
+        # What is new is drawn at once, also beside a running job: a document that was opened, another phase.
+        phases = tuple(title.lower() for phase, title in PHASES.items() if self._entries[phase])
+        same = self._figures_id is None and self.timeline.series_names == phases
+        self._rest.ask(growing=same and self.session.state.busy)
+
+    def _show_phases(self) -> None:
         state = self.session.state
         if state.figures_id != self._figures_id:
             # A document that was opened or chosen, or a job that began, is what the person wants to see.
@@ -196,8 +215,6 @@ class StatisticsPanel(Panel):
             return
         self.pages.show_content()
         self._show_table(chosen)
-        self._show_timeline()
-        self._show_histogram()
         self._show_run(figures)
         self.export_button.setEnabled(any(self._entries.values()))
         self.report_button.setEnabled(self._run_folder() is not None)

@@ -81,11 +81,17 @@ class Session(QObject):
     def __init__(self, parent: QObject | None = None, state: AppState | None = None) -> None:
         super().__init__(parent)
         self._state = state if state is not None else AppState()
+        self._delivering = False
 
     @property
     def state(self) -> AppState:
         """The present state; frozen."""
         return self._state
+
+    @property
+    def delivering(self) -> bool:
+        """Whether what is told now comes from a job, so that nobody waits to see it."""
+        return self._delivering
 
     def apply(self, *events: EngineEvent | AppEvent) -> None:
         """Apply events of the window itself (or, in tests, of the engine) to the lane of computing."""
@@ -94,8 +100,13 @@ class Session(QObject):
     def deliver(self, job_id: str, events: Iterable[EngineEvent | AppEvent]) -> None:
         """Apply the events of a job; those of a job that is no longer current are dropped."""
         lane = self._lane_of(job_id)
-        if lane is not None:
+        if lane is None:
+            return
+        self._delivering = True
+        try:
             self._apply(events, lane)
+        finally:
+            self._delivering = False
 
     def _lane_of(self, job_id: str) -> Lane | None:
         if self._state.job is not None and self._state.job.id == job_id:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics
@@ -33,6 +32,7 @@ class ColourBar:
         self.tick_texts: tuple[str, ...] = ()
         self._visible = True
         self._shown: tuple[object, ...] = ()
+        self._colour_map = ""
 
     def show(
         self,
@@ -59,8 +59,9 @@ class ColourBar:
             return
         self._shown = shown
         low, high = scale_level(levels[0], scaling), scale_level(levels[1], scaling)
-        self._image.setImage(np.arange(256, dtype=np.uint8)[:, None], levels=(0, 255), autoLevels=False)
-        self._image.setLookupTable(colour_table(colour_map))
+        if colour_map != self._colour_map:
+            self._colour_map = colour_map
+            self._image.setImage(colour_table(colour_map)[:, None], autoLevels=False)
         self._image.setRect(QRectF(0.0, low, 1.0, high - low))
         self._view.setRange(xRange=(0, 1), yRange=(low, high), padding=0)
         chosen = [(value, tick_text(value)) for value in nice_ticks(*levels, scaling)] if ticks is None else list(ticks)
@@ -73,7 +74,8 @@ class ColourBar:
         """Write as much of the label as there is room for, all of it in the tool tip."""
         room = int(self._view.height())
         text = QFontMetrics(self._axis.label.font()).elidedText(self.label, Qt.TextElideMode.ElideRight, max(room, 20))
-        self._axis.setLabel(text)
+        if text != self._axis.labelText:
+            self._axis.setLabel(text)
         self._axis.setToolTip(self.label)
 
     def set_visible(self, visible: bool) -> None:

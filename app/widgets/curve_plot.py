@@ -1,7 +1,6 @@
 """Curves over a common axis, with a second scale at the right if wanted. A million points stay quick."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,15 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from app.display.curves import Curve, drawable, running_mean
+from app.display.curves import Curve
 from app.display.exports import Export, csv_bytes, with_suffix
 from app.display.levels import axis_ticks, whole_ticks
 from app.widgets.colour_bar import tick_text
+from app.widgets.curve_room import give_room
+from app.widgets.drawn_series import DrawnSeries
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.image_view import PALETTE_EVENTS
+from app.widgets.legend_line import LegendEntry, LegendLine
 from app.widgets.plot_colours import mixed, plot_colours, screen_pen
 
 SMOOTHING_WINDOWS = (1, 5, 25, 100)
@@ -25,16 +27,6 @@ GRID_SHARE = 0.2
 """How much of the colour of the text is in the lines of the grid."""
 DOTS_LIMIT = 60
 """Curves of fewer points show each of them."""
-
-
-@dataclass(eq=False)
-class _Series:
-    x: Curve
-    y: Curve
-    secondary: bool
-    number: int
-    raw: Any
-    smooth: Any
 
 
 class CurvePlot(QWidget):
@@ -53,7 +45,6 @@ class CurvePlot(QWidget):
         y_label: str = "",
         secondary_label: str = "",
         log: bool = False,
-        legend_columns: int = 1,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -62,8 +53,7 @@ class CurvePlot(QWidget):
         self._log = log
         self._secondary_log = False
         self._smoothing = 1
-        self._legend_columns = legend_columns
-        self._series: dict[str, _Series] = {}
+        self._series: dict[str, DrawnSeries] = {}
         self._fitted = True
         self._build()
         self._apply_palette()
@@ -79,8 +69,7 @@ class CurvePlot(QWidget):
         self._plot.hideButtons()
         self._plot.setClipToView(True)
         self._plot.setDownsampling(auto=True, mode="peak")
-        self._legend = self._plot.addLegend(offset=(-8, 4))
-        self._legend.setColumnCount(self._legend_columns)
+        self.legend = LegendLine(self.name, self)
         self._right = pg.ViewBox(enableMenu=False)
         self._right.setMouseEnabled(x=True, y=False)
         self._plot.scene().addItem(self._right)
@@ -95,13 +84,16 @@ class CurvePlot(QWidget):
         self._plot.vb.sigResized.connect(self._place_right)
         self._plot.vb.sigResized.connect(self._choose_ticks)
         self._plot.vb.sigRangeChanged.connect(self._choose_ticks)
+        self._plot.vb.sigXRangeChanged.connect(self._look_closer)
         self._right.sigRangeChanged.connect(self._choose_right_ticks)
         self._plot.scene().sigMouseClicked.connect(self._mouse_clicked)
         self._plot.setLabel("bottom", self.x_label)
         self._plot.setLabel("left", self.y_label)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._graphics)
+        layout.setSpacing(0)
+        layout.addWidget(self.legend)
+        layout.addWidget(self._graphics, 1)
 
     # --- curves ---
 
@@ -142,12 +134,13 @@ class CurvePlot(QWidget):
         series.y = np.asarray(y, dtype=np.float64)
         self._draw(series)
 
-    def _add(self, name: str, secondary: bool) -> _Series:
+    def _add(self, name: str, secondary: bool) -> DrawnSeries:
         used = {series.number for series in self._series.values()}
         number = next(i for i in range(len(used) + 1) if i not in used)
         empty = np.zeros(0)
-        curves = [pg.PlotDataItem(name=name if i else None) for i in range(2)]
+        curves = [pg.PlotDataItem() for _ in range(2)]
         for curve in curves:
+            give_room(curve)
             curve.setDownsampling(auto=True, method="peak")
             curve.setClipToView(True)
             if secondary:
@@ -156,14 +149,17 @@ class CurvePlot(QWidget):
             else:
                 self._plot.addItem(curve)
         if secondary:
-            self._legend.addItem(curves[1], name)
             self._plot.showAxis("right")
             self._plot.setLabel("right", self.secondary_label or name)
-        series = _Series(empty, empty, secondary, number, curves[0], curves[1])
+        series = DrawnSeries(empty, empty, secondary, number, curves[0], curves[1])
         self._series[name] = series
         self._choose_ticks()
         self._colour(series)
+        self._name_curves()
         return series
+
+    def _name_curves(self) -> None:
+        self.legend.set_entries([LegendEntry(name, series.pen) for name, series in self._series.items()])
 
     def remove_series(self, name: str) -> None:
         """Take a curve away, if it is there."""
@@ -175,22 +171,19 @@ class CurvePlot(QWidget):
                 self._right.removeItem(curve)
             else:
                 self._plot.removeItem(curve)
-        if series.secondary:
-            self._legend.removeItem(series.smooth)
-            if not any(other.secondary for other in self._series.values()):
-                self._plot.hideAxis("right")
+        if series.secondary and not any(other.secondary for other in self._series.values()):
+            self._plot.hideAxis("right")
         self._choose_ticks()
+        self._name_curves()
 
     def clear_series(self) -> None:
         """Take all curves away."""
         for name in self.series_names:
             self.remove_series(name)
 
-    def _draw(self, series: _Series) -> None:
+    def _draw(self, series: DrawnSeries) -> None:
         log = self._secondary_log if series.secondary else self._log
-        window = self._smoothing if series.y.size > 2 * self._smoothing else 1
-        _set_curve(series.smooth, series.x, drawable(running_mean(series.y, window), log))
-        _set_curve(series.raw, series.x, drawable(series.y, log) if window > 1 else np.full(series.x.shape, np.nan))
+        series.draw(log, self._smoothing, tuple(self._plot.vb.viewRange()[0]))
         few = 0 < series.x.size <= DOTS_LIMIT
         series.smooth.setSymbol("o" if few else None)
         if self._fitted and series.secondary:
@@ -246,6 +239,13 @@ class CurvePlot(QWidget):
         return 0 if x is None else len(x)
 
     # --- view ---
+
+    def _look_closer(self, *_: object) -> None:
+        """Draw long curves in the detail that the new view shows."""
+        view = tuple(self._plot.vb.viewRange()[0])
+        for series in self._series.values():
+            if not series.suits(view):
+                self._draw(series)
 
     def fit(self) -> None:
         """Show all curves, and follow them as they grow."""
@@ -353,15 +353,11 @@ class CurvePlot(QWidget):
             axis = self._plot.getAxis(side)
             axis.setTickPen(mixed(colours.foreground, colours.background, GRID_SHARE))
             axis.setGrid(255)
-        self._legend.setLabelTextColor(colours.foreground)
-        # The curves pass behind the names: without a ground the names cannot be read there.
-        ground = QColor(colours.background)
-        ground.setAlpha(215)
-        self._legend.setBrush(ground)
         for series in self._series.values():
             self._colour(series)
+        self._name_curves()
 
-    def _colour(self, series: _Series) -> None:
+    def _colour(self, series: DrawnSeries) -> None:
         choice = plot_colours(self).series
         colour = choice[series.number % len(choice)]
         faint = QColor(colour)
@@ -369,6 +365,7 @@ class CurvePlot(QWidget):
         style = Qt.PenStyle.DashLine if series.secondary else Qt.PenStyle.SolidLine
         pen = screen_pen(colour, 1.8)
         pen.setStyle(style)
+        series.pen = pen
         series.smooth.setPen(pen)
         series.smooth.setSymbolBrush(colour)
         series.smooth.setSymbolPen(None)
@@ -382,13 +379,3 @@ def _ticks(edges: Sequence[float], log: bool, most: int) -> list[tuple[float, st
         return [(value, tick_text(value)) for value in axis_ticks(edges[0], edges[1], "linear", most)]
     low, high = (10 ** float(np.clip(edge, -300, 300)) for edge in edges)
     return [(float(np.log10(value)), tick_text(value)) for value in axis_ticks(low, high, "log", most)]
-
-
-def _set_curve(curve: Any, x: Curve, y: Curve) -> None:
-    finite = np.isfinite(y)
-    if not finite.any():
-        curve.setData(np.zeros(0), np.zeros(0))
-    elif finite.all():
-        curve.setData(x, y, connect="all", skipFiniteCheck=True)
-    else:
-        curve.setData(x, y, connect="finite", skipFiniteCheck=False)

@@ -4,12 +4,13 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QPen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.display.levels import axis_ticks
 from app.widgets.colour_bar import tick_text
 from app.widgets.image_view import PALETTE_EVENTS
+from app.widgets.legend_line import LegendEntry, LegendLine
 from app.widgets.plot_colours import plot_colours, screen_pen
 
 MOST_TICKS = 6
@@ -27,7 +28,7 @@ class Histogram(QWidget):
         self._plot = self._graphics.getPlotItem()
         self._plot.hideButtons()
         self._plot.setMouseEnabled(x=False, y=False)
-        self._legend = self._plot.addLegend(offset=(-8, 4))
+        self.legend = LegendLine(name, self)
         self._plot.setLabel("bottom", x_label)
         self._plot.setLabel("left", y_label)
         for side in ("left", "bottom"):
@@ -36,7 +37,9 @@ class Histogram(QWidget):
         self._plot.vb.sigResized.connect(self._choose_ticks)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._graphics)
+        layout.setSpacing(0)
+        layout.addWidget(self.legend)
+        layout.addWidget(self._graphics, 1)
         self.setAccessibleName(name)
         self._apply_palette()
 
@@ -63,18 +66,18 @@ class Histogram(QWidget):
             return
         used = {number for _, number in self._series.values()}
         number = next(i for i in range(len(used) + 1) if i not in used)
-        item = pg.PlotDataItem(
-            np.asarray(edges, dtype=np.float64), heights, stepMode="center", fillLevel=0.0, name=name or None
-        )
+        item = pg.PlotDataItem(np.asarray(edges, dtype=np.float64), heights, stepMode="center", fillLevel=0.0)
         self._plot.addItem(item)
         self._series[name] = (item, number)
         self._colour(item, number)
+        self._name_curves()
 
     def remove_series(self, name: str) -> None:
         """Take a histogram away, if it is there."""
         found = self._series.pop(name, None)
         if found is not None:
             self._plot.removeItem(found[0])
+            self._name_curves()
 
     def clear(self) -> None:
         """Take all away."""
@@ -103,14 +106,22 @@ class Histogram(QWidget):
             axis = self._plot.getAxis(side)
             axis.setPen(colours.grid)
             axis.setTextPen(colours.foreground)
-        self._legend.setLabelTextColor(colours.foreground)
         for item, number in self._series.values():
             self._colour(item, number)
+        self._name_curves()
 
     def _colour(self, item: pg.PlotDataItem, number: int) -> None:
+        pen, fill = self._style(number)
+        item.setPen(pen)
+        item.setFillBrush(fill)
+
+    def _style(self, number: int) -> tuple[QPen, QColor]:
         choice = plot_colours(self).series
         colour = choice[number % len(choice)]
         faint = QColor(colour)
         faint.setAlpha(70)
-        item.setPen(screen_pen(colour, 1.4))
-        item.setFillBrush(faint)
+        return screen_pen(colour, 1.4), faint
+
+    def _name_curves(self) -> None:
+        entries = [LegendEntry(name, *self._style(number)) for name, (_, number) in self._series.items() if name]
+        self.legend.set_entries(entries)

@@ -14,8 +14,8 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from app.display.colormaps import colour_table
 from app.display.complex_image import ByteArray
+from app.display.false_colours import false_colours
 from app.display.levels import LevelMode, Levels, Scaling, auto_levels, scale_level, scale_values
 from app.widgets.colour_bar import ColourBar, Tick
 from app.widgets.colour_wheel import ColourWheel
@@ -201,8 +201,7 @@ class ImageView(QWidget):
         self._painted_rgba = rgba is not None
         self.colour_wheel.set_wanted(self._painted_rgba)
         if rgba is not None:
-            self._image.setLookupTable(None)
-            self._image.setImage(rgba, levels=(0, 255), autoLevels=False)
+            self._image.setImage(rgba, autoLevels=False)
         self._paint()
         if values is not None and values.shape != old_shape:
             self.fit()
@@ -221,8 +220,9 @@ class ImageView(QWidget):
             low, high = auto_levels(self._values, self.level_mode, self.scaling)
             self._levels = (min(low, self._levels[1] / 10), self._levels[1]) if self._levels[1] > 0 else (low, high)
         low, high = (scale_level(level, self.scaling) for level in self._levels)
-        self._image.setLookupTable(colour_table(self.colour_map), update=False)
-        self._image.setImage(scale_values(self._values, self.scaling), levels=(low, high), autoLevels=False)
+        # Coloured here: the library would look for NaN in every picture, and for each colour again whenever it paints.
+        painted = false_colours(scale_values(self._values, self.scaling), low, high, self.colour_map)
+        self._image.setImage(painted, autoLevels=False)
         self.colour_bar.show(self.colour_map, self._levels, self.scaling, self.quantity, self._ticks)
 
     def set_levels(self, levels: Levels | None) -> None:

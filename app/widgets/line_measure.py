@@ -29,9 +29,7 @@ class LineMeasure(QWidget):
         self._cyclic = [False] * len(views)
         self._pixel_size_m: float | None = None
         self.tool = LineTool(views, self)
-        self.plot = CurvePlot(
-            "Profile along the line", x_label="distance [px]", y_label="value", legend_columns=2, parent=self
-        )
+        self.plot = CurvePlot("Profile along the line", x_label="distance [px]", y_label="value", parent=self)
         # Lower than this, the names of the axes would be cut.
         self.setMinimumHeight(150)
         layout = QVBoxLayout(self)

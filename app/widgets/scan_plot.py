@@ -10,8 +10,9 @@ from PySide6.QtGui import QColor, QKeyEvent, QPainterPath
 from PySide6.QtWidgets import QGraphicsPathItem, QMenu, QVBoxLayout, QWidget
 
 from app.display.colormaps import colour_table
-from app.display.density import bin_points, nearest_point
+from app.display.density import PointBins, nearest_point
 from app.display.exports import Export, with_suffix
+from app.display.false_colours import false_colours
 from app.display.levels import Levels, full_levels
 from app.widgets.colour_bar import ColourBar
 from app.widgets.elided_label import ElidedLabel
@@ -44,6 +45,7 @@ class ScanPlot(QWidget):
         self._figures: NDArray[Any] = np.zeros(0)
         self._levels: Levels = (0.0, 1.0)
         self._label = ""
+        self._bins: PointBins | None = None
         self._mark: int | None = None
         self.n_links = 0
         """Number of lines between positions."""
@@ -135,7 +137,9 @@ class ScanPlot(QWidget):
         levels
             The figures at both ends of the colour bar; by default the smallest and the greatest.
         """
-        moved = self._points.shape != points.shape or not np.array_equal(self._points, points)
+        moved = self._points is not points and not np.array_equal(self._points, points)
+        if moved:
+            self._bins = PointBins(points) if len(points) > POINT_LIMIT else None
         self._points, self._figures, self._label = points, figures, label
         self._levels = levels or full_levels(figures)
         self.colour_bar.show(self.colour_map, self._levels, "linear", label)
@@ -185,9 +189,8 @@ class ScanPlot(QWidget):
             size = 7.0 if len(points) < 500 else 5.0 if len(points) < 5000 else 3.0
             self._cloud.set_points(points, self._colours(figures), size=size)
             return
-        bins = bin_points(self._points, self._figures)
-        self._image.setLookupTable(colour_table(self.colour_map), update=False)
-        self._image.setImage(bins.mean, levels=self._levels, autoLevels=False)
+        bins = (self._bins or PointBins(self._points)).mean(self._figures)
+        self._image.setImage(false_colours(bins.mean, *self._levels, self.colour_map), autoLevels=False)
         (y, x), (height, width) = bins.origin, bins.bin_size
         self._image.setRect(QRectF(x, y, width * bins.mean.shape[1], height * bins.mean.shape[0]))
 
@@ -195,6 +198,8 @@ class ScanPlot(QWidget):
         if len(self._points) <= POINT_LIMIT:
             return np.ones(len(self._points), dtype=bool)
         view: QRectF = self.view_box.viewRect()
+        if self._bins is not None and view.contains(_rectangle(self._bins.low, self._bins.high)):
+            return np.ones(len(self._points), dtype=bool)
         y, x = self._points[:, 0], self._points[:, 1]
         return (x >= view.left()) & (x <= view.right()) & (y >= view.top()) & (y <= view.bottom())
 
@@ -296,6 +301,10 @@ class ScanPlot(QWidget):
         link.setAlpha(90)
         self._link_item.setPen(screen_pen(link, 1.0))
         self.colour_bar.set_colours(colours)
+
+
+def _rectangle(low: Points, high: Points) -> QRectF:
+    return QRectF(QPointF(float(low[1]), float(low[0])), QPointF(float(high[1]), float(high[0])))
 
 
 def _path_item(pen: Any) -> QGraphicsPathItem:

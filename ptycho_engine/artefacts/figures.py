@@ -29,6 +29,8 @@ PHASE_MAP = "twilight"
 GRID_PATCHES = 16
 """Patches in a grid picture."""
 _GAP_PX = 2
+_MOST_PIXELS = 1200
+"""Side of a drawn canvas: the picture has fewer, and to colour all pixels of a large canvas takes gigabytes."""
 
 
 def shared_range(values: NDArray[Any]) -> tuple[float, float]:
@@ -104,6 +106,8 @@ def write_normalized_patch_grid(amplitudes: NDArray[Any], path: Path, *, n_total
 def write_canvas_pictures(canvas: Canvas, folder: Path) -> tuple[Path, Path]:
     """Draw ``reconstructed_amplitude.png`` and ``reconstructed_phase.png``; pixels without a patch stay blank.
 
+    Of a large canvas every second, third … pixel is drawn.
+
     Parameters
     ----------
     canvas
@@ -116,10 +120,11 @@ def write_canvas_pictures(canvas: Canvas, folder: Path) -> tuple[Path, Path]:
     tuple[Path, Path]
         The two files.
     """
-    covered = canvas.covered
+    step = max(1, -(-max(canvas.object_.shape) // _MOST_PIXELS))
+    covered, drawn = canvas.covered[::step, ::step], canvas.object_[::step, ::step]
     mode = "" if canvas.mode == "none" else f"\nas PtychoPINN {canvas.mode}"
-    amplitude = np.where(covered, np.abs(canvas.object_), np.nan)
-    phase = np.where(covered, np.angle(canvas.object_), np.nan)
+    amplitude = np.where(covered, np.abs(drawn), np.nan)
+    phase = np.where(covered, np.angle(drawn), np.nan)
     extent = _extent(canvas)
     files = (folder / "reconstructed_amplitude.png", folder / "reconstructed_phase.png")
     figure = _figure(6.0, 6.0)

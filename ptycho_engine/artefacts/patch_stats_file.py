@@ -13,6 +13,7 @@ from ptycho_engine.documents import PatchStats
 from ptycho_engine.errors import InputError
 from ptycho_engine.ordinary_file import read_small
 
+PATCH_STATS_FILE = "torch_patch_stats.json"
 _MAX_BYTES = 64 * 2**20
 _PER_PATCH = ("patch_idx", "mean", "std", "min", "max")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ptycho_engine.artefacts.patch_stats_file import read_patch_stats
+from ptycho_engine.artefacts.patch_stats_file import PATCH_STATS_FILE, read_patch_stats
 from ptycho_engine.documents import Bundle
 from ptycho_engine.errors import InputError
 from ptycho_engine.ordinary_file import require_readable
@@ -51,6 +51,8 @@ def phase_of(stats: tuple[StoredStats, ...], phase: str) -> tuple[StoredStats, .
 def read_figures(path: str | Path) -> RunFigures:
     """Read the figures of a run folder (this program's or PtychoPINN's), a debug dump or a file of patch statistics.
 
+    A folder that holds such a file alone stands for it.
+
     Nothing in it is changed, and each part is read for itself: one that is broken is told in ``problems``.
 
     Parameters
@@ -73,13 +75,21 @@ def read_figures(path: str | Path) -> RunFigures:
     if run is not None:
         return figures_of_run(run)
     dump = read_dump(path)
-    if dump is None:
-        raise InputError(
-            "is neither a run folder nor a debug dump",
-            "Give the folder of a training or an inference, or one with a canvas.json, offsets.json or stats.json.",
-            file=path,
-        )
-    return RunFigures(path, "dump", dumps={".": dump})
+    if dump is not None:
+        return RunFigures(path, "dump", dumps={".": dump})
+    if (path / PATCH_STATS_FILE).exists():
+        return read_figures(path / PATCH_STATS_FILE)
+    raise not_a_document(path)
+
+
+def not_a_document(folder: Path) -> InputError:
+    """Return what is told of a folder that holds nothing to open."""
+    return InputError(
+        "is neither a run folder nor a debug dump, and holds no patch statistics",
+        "Give the folder of a training or an inference, or one with a canvas.json, offsets.json, stats.json or "
+        f"{PATCH_STATS_FILE}.",
+        file=folder,
+    )
 
 
 def figures_of_run(run: RunContents) -> RunFigures:

@@ -233,3 +233,22 @@ def test_garbage_is_collected_in_the_window_s_thread_only(qtbot: QtBot) -> None:
     collector.stop()
     assert gc.isenabled()
     gc.disable()
+
+
+def test_what_was_imported_meanwhile_is_set_aside_until_the_job_ends(qtbot: QtBot) -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.self = self
+
+    collector = Collector()
+    collector._modules -= 1000
+    kept = weakref.ref(Cycle())
+    collector.look()
+    gc.collect()
+    assert kept() is not None
+    assert len(gc.get_objects()) < 1000
+    collector.collect_all()
+    assert kept() is None
+    assert len(gc.get_objects()) < 1000
+    collector.stop()
+    gc.disable()

@@ -81,7 +81,7 @@ def test_what_is_filled_in_is_inferred(shown: Shown, dialog: InferDialog) -> Non
         "crop",
         "seed",
         "varpro",
-        "align_phases",
+        "fit_ramp",
         "refine",
         "refine_probe",
     }
@@ -116,3 +116,13 @@ def test_every_control_has_a_name(dialog: InferDialog) -> None:
     interface = QAccessible.queryAccessibleInterface(dialog)
     assert interface is not None
     assert not unnamed(interface)
+
+
+def test_what_happened_while_it_was_closed_is_shown_when_it_opens(shown: Shown) -> None:
+    dialog = shown.application.infer_dialog
+    shown.open(SCAN, BUNDLE)
+    assert not dialog.isVisible()
+    shown.window.actions_by_id["infer_with"].trigger()
+    assert shown.state.dataset is not None
+    assert dialog.scan.text() == shown.state.dataset.name
+    assert dialog.infer_button.isEnabled()

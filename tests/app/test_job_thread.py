@@ -12,8 +12,9 @@ from pytestqt.qtbot import QtBot
 
 from app.jobs import job_thread
 from app.jobs.job_thread import JobEnd, JobThread, asked_to_stop
+from ptycho_engine.documents import PatchStats
 from ptycho_engine.errors import DatasetError
-from ptycho_engine.events import EngineEvent, LossMeasured, MessageLogged, StepDone
+from ptycho_engine.events import EngineEvent, LossMeasured, MessageLogged, StatsMeasured, StepDone
 from ptycho_engine.stoppable_reading import stoppable
 from tests.app.samples import loss_measured, make_dataset, step_done
 
@@ -245,5 +246,22 @@ def test_a_flood_wakes_the_window_once_for_counters_and_once_for_the_rest(qtbot:
     job._woken.connect(told.append, Qt.ConnectionType.DirectConnection)
     assert job._pull(verb)
     assert told == [False, True]
+    job.deleteLater()
+    QCoreApplication.processEvents()
+
+
+def test_the_figures_of_each_step_do_not_hurry(qtbot: QtBot) -> None:
+    told: list[bool] = []
+
+    def verb() -> Iterator[EngineEvent]:
+        for step in range(5):
+            yield step_done(step)
+            yield loss_measured(step)
+            yield StatsMeasured(step, PatchStats("train", step, 2, 1.0, 0.5, 0.1, ()))
+
+    job = JobThread("job-1", verb)
+    job._woken.connect(told.append, Qt.ConnectionType.DirectConnection)
+    assert job._pull(verb)
+    assert told == [False]
     job.deleteLater()
     QCoreApplication.processEvents()

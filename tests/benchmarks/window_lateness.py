@@ -153,6 +153,7 @@ def main(scan: Path, seconds: float, rounds: int = 5) -> int:
         application.window.show()
         statistics = show_all(application)
         collector = Collector()
+        application.controller.runner.idle.connect(collector.collect_all)
         application.controller.open_files([scan])
         while application.session.state.dataset is None:
             run_loop(0.1)

@@ -1,9 +1,9 @@
 """Measure the memory of the window over many previews: patches, canvas and statistics drawn anew each time.
 
-``python -m tests.benchmarks.window_previews [COUNT] [--job]`` (20,000). Each update is delivered as a job's are,
-painted, and followed by the events of the window; a history of previews is kept as in a training. With ``--job`` a job
-tells the updates as fast as it can, and the window paints as many of them as it does of a training. The memory after
-the first tenth, when histories and caches are full, is what the rest is compared with.
+``python -m tests.benchmarks.window_previews [COUNT] [--job]`` (20,000). Each update is delivered as a job's are, and
+the next one comes when all panels have painted it, without a pause between them; a history of previews is kept as in a
+training. With ``--job`` a job tells the updates as fast as it can, and the window paints as many of them as it does
+of a training. The memory after the first tenth, when histories and caches are full, is what the rest is compared with.
 """
 
 import os
@@ -23,6 +23,7 @@ from PySide6.QtWidgets import QApplication
 from app.application import Application
 from app.collector import Collector
 from app.jobs.job_runner import Task
+from app.panels import turns
 from app.state.app_events import JobBegan
 from app.state.app_state import JobState
 from ptycho_engine.arrays import frozen_array
@@ -71,11 +72,16 @@ class Updates:
 def drive(application: Application, count: int) -> dict[str, float]:
     """Deliver the updates; return the memory [MiB] and the pace."""
     session, updates = application.session, Updates()
+    line = application.window.findChild(turns.Turns)
+    assert line is not None
     session.apply(JobBegan(job_of(application)))
     memory: list[tuple[int, float]] = []
     start = time.perf_counter()
     for step in range(1, count + 1):
         session.deliver("train-1", updates.events(step, count))
+        QCoreApplication.processEvents()
+        while line.waiting:
+            QCoreApplication.processEvents()
         QCoreApplication.processEvents()
         if step % max(1, count // 40) == 0:
             note_memory(memory, step)
@@ -129,6 +135,7 @@ def figures(memory: list[tuple[int, float]], count: int, seconds: float) -> dict
 def main(count: int, *, by_job: bool) -> int:
     """Measure and print; return 1 where memory grew by more than 50 MiB."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    turns.PAUSE_MS = turns.PAUSE_MS if by_job else 0
     pg.setConfigOptions(imageAxisOrder="row-major")
     qt = QApplication([sys.argv[0]])
     qt.setStyle("Fusion")

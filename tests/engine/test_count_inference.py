@@ -87,10 +87,8 @@ def test_another_exposure_keeps_the_statistics_and_is_told(scan: Dataset, bundle
     assert all(event.level == "info" for event in usual)
 
 
-@pytest.mark.parametrize("align", [False, True])
-def test_varpro_minimises_over_all_inferred_patterns(
-    scan: Dataset, bundle: Bundle, align: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("ramp", [False, True])
+def test_varpro_minimises_over_all_inferred_patterns(scan: Dataset, bundle: Bundle, ramp: bool, tmp_path: Path) -> None:
     """Factors by brute force in numpy; the canvas is the one without them, its parts multiplied."""
     patches = np.concatenate([one.patches[:, 0] for one in prepare_inference(scan, bundle, INFER, CPU).predictions()])
     job = prepare_inference(scan, bundle, INFER, CPU)
@@ -102,7 +100,7 @@ def test_varpro_minimises_over_all_inferred_patterns(
         return float(np.sum(np.square(rate - counts)) / np.sum(np.square(counts)))
 
     best = min((minimize(left, start, options={"gtol": 1e-9}) for start in ((1, 1), (1, -1))), key=lambda one: one.fun)
-    config = replace(INFER, align_phases=align)
+    config = replace(INFER, fit_ramp=ramp)
     plain = _of(list(infer(scan, bundle, config)), InferenceCompleted)[0].canvas
     solved = _of(list(infer(scan, bundle, replace(config, varpro=True), out=tmp_path)), InferenceCompleted)[0].canvas
     told = json.loads((tmp_path / "metrics.json").read_text())["varpro"]
@@ -111,7 +109,7 @@ def test_varpro_minimises_over_all_inferred_patterns(
     assert told["misfit"] == pytest.approx(np.sqrt(best.fun), rel=1e-4)
     assert told["misfit_before"] == pytest.approx(np.sqrt(left(np.ones(2))), rel=1e-4)
     expected = s1 * plain.object_.real + 1j * s2 * plain.object_.imag
-    if align:  # phases are brought into line after the factors, so the parts mix
+    if ramp:  # the canvas is turned after the factors, so the parts mix
         assert not np.allclose(solved.object_, plain.object_, atol=1e-3)
     else:
         np.testing.assert_allclose(solved.object_, expected, rtol=1e-5, atol=1e-5)

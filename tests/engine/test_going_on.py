@@ -16,7 +16,7 @@ from ptycho_engine.diagnostics import metrics
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import Stopped
 from ptycho_engine.events import EngineEvent, TrainingCompleted
-from ptycho_engine.geometry import grouping, phase_alignment
+from ptycho_engine.geometry import grouping
 from ptycho_engine.geometry.grouping import cover_positions, group_positions, subsets_of_neighbors
 from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.inference import infer
@@ -29,10 +29,6 @@ from tests.helpers.tiny_scan import tiny_scan
 
 POSITIONS = np.random.default_rng(0).uniform(0, 60, (300, 2))
 RNG = np.random.default_rng(1)
-PAIRS = phase_alignment.neighbour_pairs(POSITIONS, 16)
-PATCHES = (RNG.normal(size=(300, 8, 8)) + 1j * RNG.normal(size=(300, 8, 8))).astype(np.complex64)
-WEIGHTS = np.ones((8, 8), np.float32)
-DIFFERENCES, TRUST = RNG.normal(0, 0.3, len(PAIRS)), RNG.uniform(0.1, 1, len(PAIRS))
 PICTURE = (RNG.uniform(0.5, 1, (90, 40)) * np.exp(1j * RNG.normal(0, 0.3, (90, 40)))).astype(np.complex64)
 OTHER = (PICTURE + 0.1 * RNG.normal(size=(90, 40))).astype(np.complex64)
 SHOWN = np.pad(np.ones((84, 36), bool), ((2, 4), (1, 3)))
@@ -40,10 +36,6 @@ SHOWN = np.pad(np.ones((84, 36), bool), ((2, 4), (1, 3)))
 
 def _drawn(config: GroupingConfig) -> Callable[[GoOn], IndexArray]:
     return lambda go_on: group_positions(POSITIONS, config, go_on).group_indices
-
-
-def _patches(chosen: IndexArray) -> np.ndarray:
-    return PATCHES[chosen]
 
 
 WORK: dict[str, Callable[[GoOn], Any]] = {
@@ -55,17 +47,11 @@ WORK: dict[str, Callable[[GoOn], Any]] = {
             POSITIONS, np.arange(0, 300, 2), channels=4, neighbor_count=6, n_subsets=3, seed=1, go_on=go_on
         ).group_indices
     ),
-    "neighbours": lambda go_on: phase_alignment.neighbour_pairs(POSITIONS, 16, go_on),
-    "pairs": lambda go_on: phase_alignment.compare_pairs(_patches, POSITIONS, WEIGHTS, PAIRS, go_on),
-    "phases": lambda go_on: phase_alignment.solve_phases(PAIRS, DIFFERENCES, TRUST, 300, go_on),
     "comparison": lambda go_on: np.array(metrics.compare_areas(OTHER, PICTURE, SHOWN, go_on).ssim),
 }
 SIZES = {
     "_ASKED_AT_ONCE": (grouping, 64),
     "_ROWS": (grouping, 16),
-    "_NEIGHBOURS_AT_ONCE": (phase_alignment, 32),
-    "_BLOCK_BYTES": (phase_alignment, 1 << 15),
-    "_SOLVED_AT_ONCE": (phase_alignment, 100),
     "_BAND_PIXELS": (metrics, 500),
 }
 
@@ -90,7 +76,6 @@ def test_work_in_blocks_is_the_same_and_ends_at_each_of_them(
     for name, (module, size) in SIZES.items():
         monkeypatch.setattr(module, name, size)
     counted = Counted()
-    # The conjugate gradients end near the solution, not at it.
     np.testing.assert_allclose(work(counted), whole, atol=1e-6, rtol=1e-6)
     assert counted.n_asked >= 6
     for until in range(1, counted.n_asked + 1):
@@ -146,7 +131,6 @@ VERBS: dict[str, tuple[Callable[[Dataset, Bundle, Path], Iterator[EngineEvent]],
     "grouping of a training": (_training, "training_scans", "group_positions"),
     "grouping of a test scan": (_validated, "validation", "cover_positions"),
     "grouping of an inference": (_inference, "inference_job", "cover_positions"),
-    "phases": (_inference, "inference_stitch", "own_phases"),
     "comparison": (_inference, "inference", "compare_with_object"),
 }
 

@@ -207,8 +207,8 @@ def test_a_number_of_groups_is_refused_where_the_whole_scan_is_taken() -> None:
         _infer(_tiny_bundle(), compatibility="2026-07-barycentric", n_groups=3)
 
 
-def test_constant_phases_are_left_as_drawn() -> None:
-    same = [_canvas(_infer(_tiny_bundle(), compatibility="2026-07", align_phases=align)) for align in (True, False)]
+def test_no_ramp_is_fitted() -> None:
+    same = [_canvas(_infer(_tiny_bundle(), compatibility="2026-07", fit_ramp=align)) for align in (True, False)]
     assert np.array_equal(same[0].object_, same[1].object_)
 
 

@@ -23,12 +23,10 @@ def test_varpro_means_something_where_two_parts_are_drawn(bundle: Bundle | None,
 
 @pytest.mark.parametrize("mode", list(MODES))
 def test_what_an_older_release_has_not_is_left_out(mode: str) -> None:
-    given = InferConfig(
-        compatibility=mode, varpro=True, refine=3, weights="probe", n_groups=4, seed=1, align_phases=False
-    )
+    given = InferConfig(compatibility=mode, varpro=True, refine=3, weights="probe", n_groups=4, seed=1, fit_ramp=False)
     usual = with_meaning(given, COUNTS)
     assert MODES[mode].ignored(usual) == []
-    assert (usual.varpro, usual.refine, usual.align_phases, usual.compatibility) == (False, 0, True, mode)
+    assert (usual.varpro, usual.refine, usual.fit_ramp, usual.compatibility) == (False, 0, True, mode)
     assert usual.n_groups == (None if mode == "2026-07-barycentric" else 4)
     assert all(reason.endswith(".") for reason in without_meaning(given, COUNTS).values())
 

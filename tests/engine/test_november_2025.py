@@ -53,7 +53,7 @@ def scan(run1084_dir: Path) -> Dataset:
 
 def _told(scan: Dataset, bundle: Bundle, compatibility: str) -> Told:
     config = InferConfig(
-        accelerator="cpu", compatibility=compatibility, log_patch_stats=True, align_phases=False, neighbor_count=6
+        accelerator="cpu", compatibility=compatibility, log_patch_stats=True, fit_ramp=False, neighbor_count=6
     )
     events = list(infer(scan, bundle, config))
     completed = events[-1]

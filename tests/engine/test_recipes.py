@@ -47,7 +47,7 @@ def test_schedule_rises_then_falls_to_its_floor() -> None:
 
 
 def test_an_unknown_side_or_recipe_is_refused() -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="patterns of 50 × 50 px"):
         plan_training(TrainConfig(), 50, PROBE)
     with pytest.raises(ConfigError):
         TrainConfig(recipe="magic")
@@ -114,6 +114,13 @@ def test_architecture_can_be_chosen_apart_from_the_recipe() -> None:
 )
 def test_larger_steps_of_the_reliable_recipe_go_further(gridsize: int, batch_size: int, rate: float) -> None:
     plan = plan_training(TrainConfig(gridsize=gridsize, batch_size=batch_size), 64, PROBE)
+    assert plan.learning_rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("n", "rate"), [(64, 2e-3), (128, 1e-3), (256, 5e-4)])
+@pytest.mark.parametrize("recipe", ["reliable", "compatible"])
+def test_networks_of_larger_patches_take_smaller_steps(recipe: str, n: int, rate: float) -> None:
+    plan = plan_training(TrainConfig(gridsize=1, recipe=recipe), n, np.ones((1, n, n), np.complex64))
     assert plan.learning_rate == pytest.approx(rate)
 
 

@@ -9,6 +9,7 @@ import pytest
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.errors import ConfigError, EngineError
 from ptycho_engine.events import EngineEvent, EpochDone, LossMeasured, StepDone, TrainingCompleted
+from ptycho_engine.recipes import Plan
 from ptycho_engine.runs.run_folder import list_checkpoints, read_run
 from ptycho_engine.training import train
 from tests.helpers.cancelled import until
@@ -107,6 +108,17 @@ def test_other_settings_or_another_scan_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="other scans"):
         list(train(tiny_scan(12, 9), CONFIG, test_dataset=tiny_scan(4, 1), out=tmp_path, resume=True))
     assert len(list_checkpoints(tmp_path)) == 1
+
+
+def test_a_recipe_that_had_another_network_is_refused_by_name(tmp_path: Path) -> None:
+    def earlier(plan: Plan) -> Plan:
+        return replace(plan, model=replace(plan.model, input_transform="log1p"))
+
+    until(_train(tmp_path, adapt=earlier), lambda event: isinstance(event, EpochDone))
+    with pytest.raises(ConfigError, match="input_transform was log1p and is standardised") as refused:
+        list(_train(tmp_path, resume=True))
+    assert "epoch-" in str(refused.value)
+    assert "wts.h5.zip" in refused.value.hint
 
 
 def test_more_epochs_can_be_added(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ptycho_engine.bundles.parameters import bundle_parameters
 from ptycho_engine.comparison.bundles import compare_bundle_files, compare_bundles
 from ptycho_engine.diagnostics.layer_figures import BINS, layer_figures
 from ptycho_engine.errors import InputError
+from ptycho_engine.inspection_folders import inspect_folder
 from ptycho_engine.runs.run_figures import read_figures
 
 DEMO = Path(__file__).resolve().parents[2] / "resources" / "demo" / "wts.h5.zip"
@@ -38,6 +39,8 @@ def test_a_run_of_ptychopinn_a_dump_and_its_statistics_are_documents(golden_dir:
     assert (stats.kind, stats.name) == ("stats", "train_analysis/torch_patch_stats.json")
     written = json.loads((golden_dir / name / "train_analysis" / "torch_patch_stats.json").read_text())
     assert stats.stats[0].entries[0].global_mean == written[0]["global_mean"]
+    assert read_figures(golden_dir / name / "train_analysis") == stats
+    assert inspect_folder(golden_dir / name / "train_analysis").kind == "stats"
 
 
 def test_what_is_none_of_these_is_refused(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def canvas(gridsize: int, ranks: Ranks = ALONE) -> Canvas:
         network = build_network(model)
         initialise_transparent(network, model, 3.0)
         for one in network.parameters():
-            # Phases that differ from patch to patch, so that there is something to align.
+            # Patches that differ, so that the processes have something to get wrong.
             one.data += 0.01 * torch.randn_like(one)
     bundle = Bundle("tiny", None, "2026-07", model, state_of(network), 9.88, "made up", input_scale=1.0)
     events = infer(tiny_scan(n_scan=30), bundle, INFERENCE, ranks=ranks)

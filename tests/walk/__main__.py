@@ -21,6 +21,7 @@ def chapters(walk: new_user.Walk, files: Path) -> dict[str, Callable[[], None]]:
     return {
         "training": partial(new_user.first_training, walk),
         "bundle": partial(new_user.loaded_bundle, walk),
+        "compare": partial(new_user.comparison, walk),
         "commands": partial(new_user.commands, walk),
         "scale-200": partial(new_user.twice_as_large, walk),
         "keyboard": partial(new_user.keyboard_alone, walk),

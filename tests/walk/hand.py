@@ -157,6 +157,13 @@ class Hand:
         self.screen.xdotool("click", "--repeat", str(times), "--delay", "80", str(button))
         time.sleep(LOOK_S)
 
+    def turn_wheel(self, name: str, notches: int) -> None:
+        """Zoom into the middle of what bears a name."""
+        self.point_at(*self.where(name))
+        self.screen.xdotool("click", "--repeat", str(notches), "--delay", "80", "4")
+        self.actions += 1
+        time.sleep(LOOK_S)
+
     def point_at(self, x: int, y: int) -> None:
         """Move the mouse there."""
         self.screen.xdotool("mousemove", str(x), str(y))

@@ -222,11 +222,9 @@ def test_growing_curves_rest_between_two_paintings_and_the_last_is_drawn(
         session.apply(loss_measured(step, 1.0))
     assert drawn == [2]
     assert "loss 1" in panel.figures.text()
-    panel._rest.stop()
-    panel._rested()
+    panel._rest.end()
     assert drawn == [2, 9]
-    panel._rest.stop()
-    panel._rested()
+    panel._rest.end()
     assert drawn == [2, 9]
     session.apply(loss_measured(9, 1.0), app.JobEnded("train-1", "completed"))
     assert drawn == [2, 9, 10]

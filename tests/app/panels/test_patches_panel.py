@@ -62,6 +62,28 @@ def test_a_collapsed_patch_looks_collapsed_on_the_left_and_is_zero_on_the_right(
         assert (values[box.row : box.row + box.height, box.column : box.column + box.width] == 0).all()
 
 
+def test_the_first_patches_appear_whole_and_later_ones_picture_by_picture(qtbot: QtBot) -> None:
+    session, panel = _panel(qtbot)
+    assert len(panel.portions()) == 1
+    first = show_preview(session)
+    later = replace(first, step=first.step + 1, patches=2 * first.patches)
+    session._state = replace(session.state, preview=later)
+    portions = panel.portions()
+    assert len(portions) > 3
+    before = panel.normalized.view.values
+    highest = panel.unnormalized.view.levels[1]
+    for paint in portions[:2]:
+        paint()
+    assert panel.unnormalized.view.levels[1] == pytest.approx(2 * highest)
+    assert panel.normalized.view.values is before
+    for paint in portions[2:]:
+        paint()
+    assert panel.normalized.view.values is not before
+    assert panel.numbers.item(0, 1) is not None
+    # What is shown already is not worked out again.
+    assert len(panel.portions()) < len(portions)
+
+
 @pytest.mark.parametrize(
     ("scale", "factor", "words"),
     [("physical", 1 / NETWORK_PER_PHYSICAL, "transmission"), ("photon", INTENSITY_SCALE, "√photons")],

@@ -92,6 +92,22 @@ def test_a_training_stays_beside_the_inference_that_follows(bench: Bench) -> Non
     assert not bench.panel.report_button.isEnabled()
 
 
+def test_a_growing_course_is_drawn_once_in_a_while_and_whole_at_the_end(bench: Bench) -> None:
+    bench.session.apply(JobBegan(JobState("train-1", "train", "")), measured(described(1.0, "train")))
+
+    def drawn() -> int:
+        return bench.panel.timeline.drawn_points("training")
+
+    bench.session.apply(measured(described(2.0, "train", 1)))
+    assert drawn() == 2
+    for batch in (2, 3, 4):
+        bench.session.apply(measured(described(2.0, "train", batch)))
+        assert drawn() == 3
+    assert bench.row(0)[0] == f"{described(2.0, 'train', 4).global_mean:.7g}"
+    bench.session.apply(JobEnded("train-1", "completed"))
+    assert drawn() == 5
+
+
 def test_a_run_of_this_window_can_be_reported(bench: Bench, tmp_path: Path) -> None:
     asked: list[tuple[Path, Path]] = []
     bench.panel.report_asked.disconnect()

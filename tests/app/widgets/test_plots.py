@@ -119,6 +119,22 @@ def test_a_million_points_are_thinned_before_they_are_drawn(qtbot: QtBot) -> Non
     assert 0 < drawn < 50_000
 
 
+def test_a_long_curve_shows_every_point_where_it_is_looked_at_closely(qtbot: QtBot) -> None:
+    plot = _plot(qtbot)
+    plot.set_log(False)
+    values = RNG.random(1_000_000)
+    plot.set_series("train", np.arange(1_000_000), values)
+    settle()
+    plot._plot.setXRange(500_000, 500_400, padding=0)
+    settle()
+    x, y = plot._series["train"].smooth.getOriginalDataset()
+    inside = (x >= 500_000) & (x <= 500_400)
+    assert np.array_equal(np.unique(y[inside]), np.unique(values[500_000:500_401]))
+    plot.fit()
+    settle()
+    assert plot._plot.vb.viewRange()[0][1] >= 999_999
+
+
 def test_smoothing_draws_the_mean_and_keeps_the_curve(qtbot: QtBot) -> None:
     plot = _plot(qtbot)
     plot.set_log(False)

@@ -1,0 +1,51 @@
+"""From values to colours of a map, block by block: what is computed stays in the cache until it is painted."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.display.colormaps import N_COLOURS, colour_table
+from app.display.complex_image import ByteArray
+
+_BLOCK = 1 << 15
+"""Values that are coloured at once."""
+
+
+def false_colours(values: NDArray[np.floating], low: float, high: float, colour_map: str) -> ByteArray:
+    """Return ``(height, width, 4)`` RGBA bytes of ``(height, width)`` values; NaN is transparent.
+
+    Parameters
+    ----------
+    values
+        The picture.
+    low, high
+        The values of the first and of the last colour; those beyond have these colours too.
+    colour_map
+        A name of :data:`app.display.colormaps.COLOUR_MAPS`.
+    """
+    table = _table(colour_map)
+    flat = np.ascontiguousarray(values, np.float32).reshape(-1)
+    painted = np.empty(flat.size, np.uint32)
+    scale = np.float32(N_COLOURS / (high - low)) if high > low else np.float32(1.0)
+    scaled, places = np.empty(min(_BLOCK, flat.size), np.float32), np.empty(min(_BLOCK, flat.size), np.intp)
+    # A NaN becomes a number below all others on one processor and zero on another: both take the first entry.
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start in range(0, flat.size, _BLOCK):
+            block = flat[start : start + _BLOCK]
+            step, place = scaled[: len(block)], places[: len(block)]
+            np.subtract(block, np.float32(low), out=step)
+            step *= scale
+            step += 1
+            np.maximum(step, 1, out=step)
+            np.minimum(step, N_COLOURS, out=step)
+            place[:] = step
+            table.take(place, out=painted[start : start + _BLOCK], mode="clip")
+    return painted.view(np.uint8).reshape(*values.shape, 4)
+
+
+@lru_cache
+def _table(colour_map: str) -> NDArray[np.uint32]:
+    """Return nothing at all and then the colours, each as one number."""
+    colours = np.concatenate([np.zeros((1, 4), np.uint8), colour_table(colour_map)])
+    return np.ascontiguousarray(colours).view(np.uint32)[:, 0]
