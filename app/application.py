@@ -26,6 +26,7 @@ from app.job_end_notice import JobEndNotice
 from app.jobs.verbs import EngineVerbs
 from app.leaving import Leaving
 from app.main_window import MainWindow
+from app.memory_hint import MemoryHint
 from app.panels.panel import Panel
 from app.panels.registry import PANELS
 from app.panels.training import TrainingPanel
@@ -98,6 +99,7 @@ class Application(QObject):
         training = self.window.panels.get("training")
         if isinstance(training, TrainingPanel):
             training.show_config(dict(self.settings.settings.training))
+            self.memory_hint = MemoryHint(self.session, training, self.controller.runner, self)
             self.window.train_asked.connect(training.ask_to_train)
             self.window.actions_by_id["queue"].triggered.connect(training.ask_to_queue)
         self.controller.file_opened.connect(self._remember_file)

@@ -8,11 +8,12 @@ from app.state.app_events import NoticeRaised
 from app.state.app_state import Notice
 from app.state.session import Session
 
-PATIENCE_MS = 3_000
-"""After this long a person is told what is waited for."""
+PATIENCE_MS = 1_000
+"""After this long a person is told what is waited for, and what has nothing to keep is not waited for any more."""
 LEAVING_MS = 5_000
 """How long the process waits for its threads after the window is gone."""
 LEAST_MS = 200
+"""As long for threads that nobody waits for: time to see that they have been asked to stop."""
 
 
 class Leaving(QObject):
@@ -37,6 +38,7 @@ class Leaving(QObject):
         self._session = session
         self._began_s: float | None = None
         self._told = False
+        self._waits = True
         self._timer = QTimer(self)
         self._timer.setInterval(PATIENCE_MS)
         self._timer.timeout.connect(self.look)
@@ -44,7 +46,7 @@ class Leaving(QObject):
     def begin(self) -> None:
         """Take note that the window is asked to close, for the first time or once more."""
         if self._began_s is not None:
-            self.insisted.emit()
+            self._insist()
             return
         self._began_s = time.monotonic()
         self._timer.start()
@@ -55,6 +57,8 @@ class Leaving(QObject):
 
     def milliseconds_left(self) -> int:
         """Return how long threads are still to be waited for once the window is gone."""
+        if not self._waits:
+            return LEAST_MS
         if self._began_s is None:
             return LEAVING_MS
         return max(LEAST_MS, LEAVING_MS - round((time.monotonic() - self._began_s) * 1e3))
@@ -66,8 +70,12 @@ class Leaving(QObject):
         if job is not None and job.busy and not job.device and not writes:
             # It has not told its device yet: it is still being made ready.
             self._timer.stop()
-            self.insisted.emit()
+            self._insist()
         elif not self._told and (writes or (job is not None and job.busy)):
             self._told = True
             text = "The window closes when what runs has stopped and is kept. Close it once more to end at once."
             self._session.apply(NoticeRaised(Notice("leaving", "info", text)))
+
+    def _insist(self) -> None:
+        self._waits = False
+        self.insisted.emit()

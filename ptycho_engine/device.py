@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptycho_engine.errors import ConfigError, DeviceError
+from ptycho_engine.host_memory import free_host_memory
 
 if TYPE_CHECKING:
     import torch
@@ -258,11 +259,7 @@ def free_memory(device: "torch.device") -> int | None:
         with suppress(RuntimeError):
             return int(torch.cuda.mem_get_info(device)[0])
         return None
-    if device.type != "cpu":
-        return None
-    import psutil
-
-    return int(psutil.virtual_memory().available)
+    return free_host_memory() if device.type == "cpu" else None
 
 
 def reclaim(device: "torch.device") -> None:

@@ -25,6 +25,7 @@ from ptycho_engine.events import (
     RefinementBegan,
 )
 from ptycho_engine.examination import examine_pair
+from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.inference_files import InferenceFiles
 from ptycho_engine.inference_job import GroundTruth, InferenceJob, known_object, prepare_inference, require_fitting
 from ptycho_engine.inference_preview import InferencePreview
@@ -155,9 +156,9 @@ def _run(
         yield DiagnosisFound(finding)
     if job.config.refine:
         canvas = yield from _refined(job, canvas, truth, files, factors, working)
-        metrics = _compared(canvas, truth)
+        metrics = _compared(canvas, truth, job.go_on)
     else:
-        metrics = _compared(canvas, truth)
+        metrics = _compared(canvas, truth, job.go_on)
         files.write(job, canvas, None, metrics, None, factors=factors)
     if metrics is not None:
         yield MetricsMeasured(metrics)
@@ -196,6 +197,7 @@ def _refined(
     """Refine what the network drew and write both; whoever stops in between keeps what was reached."""
 
     def write() -> Canvas:
+        # Whole, though somebody may have asked to stop: it is what is kept then.
         canvas = refinement.canvas()
         files.write(job, canvas, drawn, _compared(canvas, truth), _compared(drawn, truth), refinement, factors)
         return canvas
@@ -212,8 +214,8 @@ def _refined(
     return write()
 
 
-def _compared(canvas: Canvas, truth: Any) -> ReconstructionMetrics | None:
-    return None if truth is None else compare_with_object(canvas, truth)
+def _compared(canvas: Canvas, truth: Any, go_on: GoOn = always) -> ReconstructionMetrics | None:
+    return None if truth is None else compare_with_object(canvas, truth, go_on)
 
 
 def _stitched(
@@ -263,6 +265,7 @@ def _whole(canvas: Canvas, n_patches: int) -> CanvasUpdated:
 def _opening_notes(job: InferenceJob) -> Iterator[MessageLogged]:
     n_groups, channels = job.batches.grouping.group_indices.shape
     yield MessageLogged("info", f"{n_groups} groups of {channels}; {job.level.note}")
+    yield MessageLogged("info", job.memory_note)
     if job.level.warning:
         yield MessageLogged("warning", job.level.warning)
     if job.varpro is not None and "varpro" in without_meaning(job.config, job.bundle):

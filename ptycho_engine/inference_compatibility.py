@@ -26,6 +26,7 @@ from ptycho_engine.geometry.compatibility import (
 )
 from ptycho_engine.geometry.grouping import Grouping, subsets_of_neighbors
 from ptycho_engine.physics.scaling import dataset_input_scale
+from ptycho_engine.stoppable_reading import go_on_of
 
 Described = Literal["canvas", "all patches"]
 """What the one entry of a release's patch statistics describes."""
@@ -119,6 +120,7 @@ def _neighbours_in_bounds(dataset: Dataset, bundle: Bundle, config: InferConfig)
         neighbor_count=config.neighbor_count,
         n_subsets=_whole(data.get("n_subsample"), SUBSETS, 1000) if bundle.model.object_big else 1,
         seed=config.seed,
+        go_on=go_on_of(dataset),
     )
 
 

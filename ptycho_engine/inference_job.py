@@ -14,14 +14,18 @@ from ptycho_engine.device import MAX_HALVINGS, arithmetic, drop_frames, lacking_
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
+from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.inference_compatibility import CompatibilityMode, compatibility_mode
 from ptycho_engine.inference_level import InferenceLevel, inference_level
+from ptycho_engine.inference_memory import inference_need
 from ptycho_engine.inference_ramp import CanvasRamp
 from ptycho_engine.inference_varpro import VarPro
+from ptycho_engine.memory_need import free_for, memory_note, require_memory
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_model, require_runnable
 from ptycho_engine.physics.forward import predict_amplitude, predict_intensity_rectangular
 from ptycho_engine.ranks import ALONE, Ranks
+from ptycho_engine.stoppable_reading import go_on_of
 from ptycho_engine.validation import spread_groups
 
 CPU_PIECE = 16
@@ -62,6 +66,10 @@ class InferenceJob:
     """The processes that draw, each its share of the groups."""
     varpro: VarPro | None = None
     """Takes in what is drawn, where the factors of its two parts are to be solved for."""
+    go_on: GoOn = always
+    """Called between the blocks of long work."""
+    memory_note: str = ""
+    """What the inference takes of the memory, in a sentence."""
     n_parts: int = 1
     """Parts in which a batch is computed, where the memory does not hold all of it."""
     remarks: list[str] = field(default_factory=list)
@@ -185,6 +193,9 @@ def prepare_inference(
         {"settings": config.as_dict(), "scan": dataset.fingerprint, "groups": len(grouping.group_indices)}
     )
     _check_compatibility(bundle, config)
+    free = free_for(device)
+    need = inference_need(dataset, bundle, config, grouping, device, free, ranks.size)
+    require_memory(need, free)
     level = inference_level(dataset, bundle, grouping.group_indices[:, 0])
     if mode is not None:
         level = level.at(mode.input_scale(dataset, bundle, grouping), bundle.model.probe_scale)
@@ -212,6 +223,8 @@ def prepare_inference(
         crop=crop,
         mode=mode,
         ranks=ranks,
+        go_on=go_on_of(dataset),
+        memory_note=memory_note(need, free),
         ramp=_ramp(bundle, config, probe, grouping, ranks) if mode is None else None,
         varpro=VarPro(bundle.model, probe, 1.0 / level.input_scale if counts else None) if config.varpro else None,
     )
@@ -277,7 +290,8 @@ def inference_groups(dataset: Dataset, bundle: Bundle, config: InferConfig) -> G
         return mode.groups(dataset, bundle, config)
     # A network that reads one pattern at a time draws the same patch in every group: once is enough.
     gridsize = bundle.model.gridsize if bundle.model.object_big else 1
-    groups = cover_positions(dataset.scan_positions, gridsize, config.neighbor_count, config.seed)
+    go_on = go_on_of(dataset)
+    groups = cover_positions(dataset.scan_positions, gridsize, config.neighbor_count, config.seed, go_on)
     return spread_groups(groups, config.n_groups)
 
 

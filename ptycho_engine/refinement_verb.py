@@ -13,6 +13,7 @@ from ptycho_engine.events import EngineEvent, InferenceCompleted, JobStarted, Me
 from ptycho_engine.inference_job import GroundTruth, known_object
 from ptycho_engine.refinement import Refinement
 from ptycho_engine.refinement_task import prepare_refinement
+from ptycho_engine.stoppable_reading import go_on_of
 from ptycho_engine.working_time import WorkingTime
 
 
@@ -78,7 +79,7 @@ def _run(
     yield RefinementBegan(network_canvas, task.n_passes, task.n_patterns)
     yield from refinement.run()
     refined, truth = refinement.canvas(), known_object(dataset, ground_truth)
-    metrics = None if truth is None else compare_with_object(refined, truth)
+    metrics = None if truth is None else compare_with_object(refined, truth, go_on_of(dataset))
     if metrics is not None:
         yield MetricsMeasured(metrics)
     seconds = refinement.seconds

@@ -1,4 +1,4 @@
-"""Stop a verb while it reads: between two of its events a large scan may be read for minutes."""
+"""Stop a verb between two of its events: a large scan may be read, grouped or brought into line for minutes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ptycho_engine.arrays import FloatArray, IndexArray
 from ptycho_engine.documents import Dataset, FrameStack
 from ptycho_engine.errors import Stopped
+from ptycho_engine.going_on import GoOn, always
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,13 @@ class StoppableFrames:
         Stopped
             If somebody has asked to stop.
         """
+        self.go_on()
+        return self.stored.read(indices)
+
+    def go_on(self) -> None:
+        """Raise ``Stopped`` if somebody has asked to stop."""
         if self.asked():
             raise Stopped
-        return self.stored.read(indices)
 
 
 def stoppable(dataset: Dataset, asked: Callable[[], bool]) -> Dataset:
@@ -50,3 +55,14 @@ def stoppable(dataset: Dataset, asked: Callable[[], bool]) -> Dataset:
         Asked before each block of patterns, in the thread that reads.
     """
     return replace(dataset, frames=StoppableFrames(dataset.frames, asked))
+
+
+def go_on_of(dataset: Dataset) -> GoOn:
+    """Return what work on a scan calls between its blocks: it raises ``Stopped`` where reading the scan would."""
+    frames: object = dataset.frames
+    while frames is not None:
+        if isinstance(frames, StoppableFrames):
+            return frames.go_on
+        # Frames that convert those of another stack, to counts for example.
+        frames = getattr(frames, "stored", None)
+    return always

@@ -306,6 +306,7 @@ def _opening_notes(job: TrainingJob) -> Iterator[MessageLogged]:
         f"{n_groups} groups of {channels}; input scale {symbol} = {job.input_scale:.6g}; "
         f"intensity scale {job.intensity_scale:.6g}, {job.intensity_scale_origin}",
     )
+    yield MessageLogged("info", job.memory_note)
     for scan in job.scans.scans[1:]:
         yield MessageLogged(
             "info",

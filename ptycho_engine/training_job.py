@@ -1,7 +1,7 @@
 """A training made ready: inputs checked and normalised, network built, earlier progress taken up."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError, DatasetError
 from ptycho_engine.fixed_sample import FixedSample
+from ptycho_engine.memory_need import free_for, memory_note, require_memory
 from ptycho_engine.models.pinn import require_runnable
 from ptycho_engine.physics.scaling import light_factor, probe_energy
 from ptycho_engine.preview import RateLimit, choose_groups
@@ -21,6 +22,7 @@ from ptycho_engine.recipes import Plan, plan_training
 from ptycho_engine.trainer import Scene, Trainer
 from ptycho_engine.training_counts import counts_of_test
 from ptycho_engine.training_files import TrainingFiles
+from ptycho_engine.training_memory import training_need, with_bundle
 from ptycho_engine.training_scans import ScanStep, TrainingScan, TrainingScans, prepare_scans
 from ptycho_engine.training_state import GoodState, Meter, Progress
 from ptycho_engine.validation import Validation
@@ -46,6 +48,8 @@ class TrainingJob:
     sample: FixedSample
     """What the training is measured on as it goes."""
     good: GoodState
+    memory_note: str = ""
+    """What the training takes of the memory, in a sentence."""
     fine_tunes: bool = False
     """Whether it begins with the weights of a bundle, so that there is no other start."""
     best_state: Mapping[str, Any] | None = None
@@ -132,8 +136,12 @@ def prepare_training(
     dataset = datasets[0]
     plan = plan_training(config, dataset.n, dataset.probe)
     plan = plan if adapt is None else adapt(plan)
-    if start_from is not None:
-        plan = replace(plan, model=start_from.model, start_amplitude=None)
+    plan = with_bundle(plan, start_from)
+    free = free_for(device)
+    need = training_need(datasets, config, plan, device, free, test_dataset, ranks.size)
+    if not resume:
+        # One that goes on may have halved its batches, and fits.
+        require_memory(need, free)
     scans = prepare_scans(datasets, config, plan, device)
     scene = scans.first.scene
     trainer = _trainer(config, plan, scans, device, start_from, ranks)
@@ -157,6 +165,7 @@ def prepare_training(
             else FixedSample(validation.batches, validation.scene, on_test_scan=True)
         ),
         good=GoodState(trainer.snapshot(), Progress()),
+        memory_note=memory_note(need, free),
         fine_tunes=start_from is not None,
     )
     _take_up(job, datasets, resume)

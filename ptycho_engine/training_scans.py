@@ -20,6 +20,7 @@ from ptycho_engine.physics.scaling import (
     probe_energy,
 )
 from ptycho_engine.recipes import Plan
+from ptycho_engine.stoppable_reading import go_on_of
 from ptycho_engine.trainer import Scene
 from ptycho_engine.training_counts import TrainingCounts, require_one_scan, training_counts
 
@@ -136,7 +137,7 @@ def prepare_scans(datasets: Sequence[Dataset], config: TrainConfig, plan: Plan, 
     photons_of_first, _ = photons_of(datasets[0], config)
     scans = []
     for dataset in datasets:
-        grouping = group_positions(dataset.scan_positions, config.grouping())
+        grouping = group_positions(dataset.scan_positions, config.grouping(), go_on_of(dataset))
         scale = training_scale(dataset, grouping.group_indices)
         photons, origin = photons_of(dataset, config)
         scene = Scene(
@@ -153,7 +154,7 @@ def prepare_scans(datasets: Sequence[Dataset], config: TrainConfig, plan: Plan, 
 
 def _counted(dataset: Dataset, config: TrainConfig, plan: Plan, device: torch.device) -> TrainingScan:
     """Group and normalise a scan whose counts are read."""
-    grouping = group_positions(dataset.scan_positions, config.grouping())
+    grouping = group_positions(dataset.scan_positions, config.grouping(), go_on_of(dataset))
     counts = training_counts(dataset, config, grouping.group_indices)
     seen, scale = counts.scan.dataset, counts.statistics.rms_input_scale
     scene = Scene(

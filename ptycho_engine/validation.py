@@ -11,6 +11,7 @@ from ptycho_engine.documents import Dataset
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.physics.scaling import dataset_input_scale
 from ptycho_engine.preview import choose_groups
+from ptycho_engine.stoppable_reading import go_on_of
 from ptycho_engine.trainer import Scene, Trainer
 
 VALIDATION_BATCH = 32
@@ -36,7 +37,8 @@ class Validation:
     """
 
     def __init__(self, dataset: Dataset, config: TrainConfig, scene: Scene, device: torch.device) -> None:
-        grouping = cover_positions(dataset.scan_positions, config.gridsize, config.neighbor_count, config.seed)
+        positions, go_on = dataset.scan_positions, go_on_of(dataset)
+        grouping = cover_positions(positions, config.gridsize, config.neighbor_count, config.seed, go_on)
         grouping = spread_groups(grouping, config.n_groups)
         frozen = scene.statistics
         scale = dataset_input_scale(dataset) if frozen is None else frozen.rms_input_scale

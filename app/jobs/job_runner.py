@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QDeadlineTimer, QObject, Signal
 
 from app.errors import Failure
 from app.jobs.job_thread import JobEnd, JobEvent, JobThread
@@ -31,10 +31,13 @@ Slot = Literal[
     "phase",
     "guide",
     "gpu",
+    "memory",
 ]
 """In each place runs at most one job; all but the first two only read what is looked at, and are no jobs to the person.
 """
 READINGS: tuple[Slot, ...] = tuple(slot for slot in get_args(Slot) if slot not in ("compute", "files"))
+READING_MS = 500
+"""How long a reading is waited for when the window is gone."""
 IN_LINE: tuple[Slot, ...] = ("files", "examine", "study")
 """Where every task waits for its turn."""
 
@@ -146,8 +149,14 @@ class JobRunner(QObject):
                 self.cancel(slot)
 
     def wait(self, milliseconds: int) -> bool:
-        """Wait for all threads, only when the window is gone already; return whether they ended."""
-        return all(thread.wait(milliseconds) for thread in tuple(self._threads.values()))
+        """Wait for all threads, only when the window is gone already; return whether they ended.
+
+        Those that only read what is looked at have nothing to keep, and are waited for no longer than ``READING_MS``.
+        """
+        keeping, reading = QDeadlineTimer(milliseconds), QDeadlineTimer(min(milliseconds, READING_MS))
+        # Every one is looked at, so that all have the same time.
+        ended = [thread.wait(reading if slot in READINGS else keeping) for slot, thread in self._threads.items()]
+        return all(ended)
 
     def _begin(self, task: Task) -> None:
         thread = JobThread(task.job.id, task.verb, computes=task.slot == "compute", parent=self)

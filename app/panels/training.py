@@ -193,6 +193,12 @@ class TrainingPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 6)
         layout.addWidget(scroll, 1)
+        self.memory = QLabel(self)
+        self.memory.setWordWrap(True)
+        self.memory.setAccessibleName("Memory of the training")
+        self.memory.setContentsMargins(8, 0, 8, 0)
+        self.memory.hide()
+        layout.addWidget(self.memory)
         layout.addLayout(buttons)
         layout.addWidget(self.queue)
         layout.addWidget(self.reason)
@@ -227,6 +233,12 @@ class TrainingPanel(Panel):
     def show_config(self, values: dict[str, Any]) -> None:
         """Fill in the form."""
         self.form.show_values(values)
+
+    def show_memory(self, text: str, *, fits: bool) -> None:
+        """Tell how much memory the training would take, in red where it does not fit."""
+        self.memory.setText(text)
+        self.memory.setStyleSheet("" if fits else "QLabel { color: #d9534f; }")
+        self.memory.setVisible(bool(text))
 
     def request(self) -> TrainRequest:
         """Return the training as filled in; ``ConfigError`` names the field that does not fit."""

@@ -10,7 +10,7 @@ from ptycho_engine.cli import UsageError
 from ptycho_engine.cli.console import Console, metrics_text, misfit_text
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.options import add_config_options, config_from
-from ptycho_engine.cli.several import together, until_told
+from ptycho_engine.cli.several import stoppable_alone, together, until_told
 from ptycho_engine.config import InferConfig
 from ptycho_engine.documents import Diagnosis
 from ptycho_engine.errors import InputError
@@ -85,7 +85,7 @@ def _infer(
     completed, began = None, None
     misfits: list[MisfitMeasured] = []
     events = infer(
-        dataset,
+        stoppable_alone(dataset, ranks, interrupt),
         bundle,
         config,
         ground_truth=truth,

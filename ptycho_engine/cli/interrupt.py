@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from ptycho_engine.cli.console import Console
+from ptycho_engine.errors import Stopped
 from ptycho_engine.events import DiagnosisFound, EngineEvent, MessageLogged
 
 _BEFORE_THE_WORK = (MessageLogged, DiagnosisFound)
@@ -48,6 +49,10 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def asked(self) -> bool:
+        """Whether a signal has come: what reads and groups a large scan asks between its blocks."""
+        return self.heard is not None
+
     def check(self) -> None:
         """Raise :class:`Interrupted` if a signal has come."""
         if self.heard is not None:
@@ -61,10 +66,12 @@ class Interrupt:
                 self._computes = self._computes or not isinstance(event, _BEFORE_THE_WORK)
                 yield event
                 self.check()
-        except Interrupted:
+        except (Interrupted, Stopped) as stopped:
             # Whoever would read it may be what has gone: a terminal, a connection.
             with suppress(OSError):
                 self._console.message("warning", "Stopping; a second signal stops at once.")
+            if isinstance(stopped, Stopped):
+                self.check()
             raise
         finally:
             events.close()

@@ -4,9 +4,11 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from ptycho_engine.cli.interrupt import Interrupt, Interrupted
+from ptycho_engine.documents import Dataset
 from ptycho_engine.errors import EngineError
 from ptycho_engine.events import EngineEvent
 from ptycho_engine.ranks import PeerLost, Ranks, joined, place
+from ptycho_engine.stoppable_reading import stoppable
 
 
 class EndedElsewhere(Exception):
@@ -45,6 +47,11 @@ def together(accelerator: str, interrupt: Interrupt) -> Generator[Ranks, None, N
                 raise EndedElsewhere(error.exit_status) from error
             told = type(error)(f"{place(ranks)}: {error.message}", error.hint, file=error.file)
             raise told from error
+
+
+def stoppable_alone(dataset: Dataset, ranks: Ranks, interrupt: Interrupt) -> Dataset:
+    """Return a scan whose verb also ends between two blocks of its work, if no other process waits for its answers."""
+    return stoppable(dataset, interrupt.asked) if ranks.alone else dataset
 
 
 def until_told(events: Generator[EngineEvent, None, None], ranks: Ranks, interrupt: Interrupt) -> Iterator[EngineEvent]:

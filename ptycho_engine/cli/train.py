@@ -6,7 +6,7 @@ from pathlib import Path
 from ptycho_engine.cli.console import Console
 from ptycho_engine.cli.interrupt import Interrupt
 from ptycho_engine.cli.options import add_config_options, config_from
-from ptycho_engine.cli.several import together, until_told
+from ptycho_engine.cli.several import stoppable_alone, together, until_told
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Dataset
 from ptycho_engine.errors import OutputError
@@ -54,8 +54,10 @@ def run(arguments: argparse.Namespace, console: Console, interrupt: Interrupt) -
 def _train(
     arguments: argparse.Namespace, config: TrainConfig, console: Console, interrupt: Interrupt, ranks: Ranks
 ) -> int:
-    datasets = [_read(path, console) for path in arguments.data]
-    test = None if arguments.test_data is None else _read(arguments.test_data, console)
+    datasets = [stoppable_alone(_read(path, console), ranks, interrupt) for path in arguments.data]
+    test = None
+    if arguments.test_data is not None:
+        test = stoppable_alone(_read(arguments.test_data, console), ranks, interrupt)
     interrupt.check()
     from ptycho_engine.bundles import read_bundle
     from ptycho_engine.training import train

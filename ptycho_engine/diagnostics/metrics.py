@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from ptycho_engine.arrays import ComplexArray
 from ptycho_engine.documents import Canvas, ReconstructionMetrics
+from ptycho_engine.going_on import GoOn, always
 
 _SSIM_WINDOW = 7
+_BAND_PIXELS = 1 << 20
+"""Of the pictures whose SSIM is computed in one piece: some tenths of a second, and a bounded amount of memory."""
 
 
-def compare_with_object(canvas: Canvas, object_: ComplexArray) -> ReconstructionMetrics:
+def compare_with_object(canvas: Canvas, object_: ComplexArray, go_on: GoOn = always) -> ReconstructionMetrics:
     """Compare the covered part of a canvas with the object it should show.
 
     Amplitude and phase are compared by Pearson's correlation; the phase after the constant that fits best (the argument
@@ -29,16 +32,20 @@ def compare_with_object(canvas: Canvas, object_: ComplexArray) -> Reconstruction
         What was stitched, on any scale.
     object_
         (H, W) complex, the truth.
+    go_on
+        Called between the blocks of the work.
 
     Returns
     -------
     ReconstructionMetrics
         A figure that is not defined (of a constant image, of no common pixel) is NaN.
     """
-    return compare_areas(*common_area(canvas, object_))
+    return compare_areas(*common_area(canvas, object_), go_on)
 
 
-def compare_areas(ours: ComplexArray, truth: ComplexArray, common: NDArray[np.bool_]) -> ReconstructionMetrics:
+def compare_areas(
+    ours: ComplexArray, truth: ComplexArray, common: NDArray[np.bool_], go_on: GoOn = always
+) -> ReconstructionMetrics:
     """Compare two pictures of one shape on the pixels that both show, as :func:`compare_with_object` says.
 
     Parameters
@@ -47,12 +54,16 @@ def compare_areas(ours: ComplexArray, truth: ComplexArray, common: NDArray[np.bo
         (H, W) complex.
     common
         (H, W) which pixels are compared.
+    go_on
+        Called between the blocks of the work.
     """
+    go_on()
     n_pixels = int(np.count_nonzero(common))
     a, b = ours[common].astype(np.complex128), truth[common].astype(np.complex128)
     if n_pixels == 0 or not a.any() or not b.any():
         return ReconstructionMetrics(np.nan, np.nan, np.nan, np.nan, np.nan, n_pixels)
     of_amplitude, of_phase, of_both = correlations(a, b)
+    go_on()
     amplitude, true_amplitude = np.abs(a), np.abs(b)
     factor = float(amplitude @ true_amplitude / (amplitude @ amplitude))
     return ReconstructionMetrics(
@@ -60,7 +71,7 @@ def compare_areas(ours: ComplexArray, truth: ComplexArray, common: NDArray[np.bo
         phase_correlation=of_phase,
         complex_correlation=of_both,
         psnr_db=_psnr(factor * amplitude, true_amplitude),
-        ssim=_ssim(factor * np.abs(ours), np.abs(truth), common),
+        ssim=_ssim(factor * np.abs(ours), np.abs(truth), common, go_on),
         n_pixels=n_pixels,
     )
 
@@ -118,7 +129,7 @@ def _psnr(ours: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
     return float(10 * np.log10(peak**2 / error)) if error > 0 else float("inf")
 
 
-def _ssim(ours: NDArray[np.floating], truth: NDArray[np.floating], common: NDArray[np.bool_]) -> float:
+def _ssim(ours: NDArray[np.floating], truth: NDArray[np.floating], common: NDArray[np.bool_], go_on: GoOn) -> float:
     from scipy.ndimage import binary_erosion
 
     if min(common.shape) < _SSIM_WINDOW:
@@ -126,12 +137,21 @@ def _ssim(ours: NDArray[np.floating], truth: NDArray[np.floating], common: NDArr
     whole = binary_erosion(common, np.ones((_SSIM_WINDOW, _SSIM_WINDOW), bool))
     values = truth[common]
     reach = float(values.max() - values.min())
-    if not whole.any() or reach == 0:
+    count = np.count_nonzero(whole)
+    if not count or reach == 0:
         return float("nan")
     from skimage.metrics import structural_similarity
 
     compare: Any = structural_similarity
-    _, local = compare(
-        ours.astype(np.float64), truth.astype(np.float64), win_size=_SSIM_WINDOW, data_range=reach, full=True
-    )
-    return float(local[whole].mean())
+    height, width = common.shape
+    around, rows = _SSIM_WINDOW // 2, max(_SSIM_WINDOW, _BAND_PIXELS // width)
+    total = 0.0
+    for first in range(0, height, rows):
+        go_on()
+        last = min(first + rows, height)
+        # With the rows around it: a window that is covered as a whole then lies in the band as a whole.
+        low, high = max(0, min(first, height - _SSIM_WINDOW) - around), min(height, max(last, _SSIM_WINDOW) + around)
+        pair = (each[low:high].astype(np.float64) for each in (ours, truth))
+        _, local = compare(*pair, win_size=_SSIM_WINDOW, data_range=reach, full=True)
+        total += float(local[first - low : last - low][whole[first:last]].sum())
+    return total / int(count)

@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import IndexArray, PositionArray, frozen_array, require_shape
 from ptycho_engine.config import GroupingConfig
 from ptycho_engine.errors import GroupingError
+from ptycho_engine.going_on import GoOn, always
+
+_ASKED_AT_ONCE = 1 << 18
+"""Neighbours that are looked up in one piece: some tenths of a second."""
+_ROWS = 1 << 14
+"""Positions whose members are drawn in one piece: as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Grouping:
         return int(self.group_indices.shape[1])
 
 
-def group_positions(scan_positions: PositionArray, config: GroupingConfig) -> Grouping:
+def group_positions(scan_positions: PositionArray, config: GroupingConfig, go_on: GoOn = always) -> Grouping:
     """Draw groups as PtychoPINN does, number for number for the same seed.
 
     The members of a group are C = gridsize² of the ``neighbor_count`` nearest neighbours of a drawn position, without
@@ -51,6 +57,8 @@ def group_positions(scan_positions: PositionArray, config: GroupingConfig) -> Gr
         (n_scan, 2) [px] ``(y, x)``.
     config
         How many groups, of how many members, and the seed.
+    go_on
+        Called between the blocks of the work.
 
     Raises
     ------
@@ -68,7 +76,7 @@ def group_positions(scan_positions: PositionArray, config: GroupingConfig) -> Gr
     n_groups = n_scan if config.n_groups is None else config.n_groups
     random = np.random.RandomState(0 if config.sequential else config.seed)  # PtychoPINN's generator
     if channels > 1 and n_groups > n_scan:
-        return _grouping(scan_positions, _oversampled(scan_positions, config, n_groups, random))
+        return _grouping(scan_positions, _oversampled(scan_positions, config, n_groups, random, go_on))
     seeds = np.arange(n_scan)
     if config.sequential:
         seeds = seeds[:n_groups]
@@ -76,12 +84,18 @@ def group_positions(scan_positions: PositionArray, config: GroupingConfig) -> Gr
         seeds = random.choice(seeds, n_groups, replace=False)
     if channels == 1:
         return _grouping(scan_positions, seeds[:, None])
-    neighbors = _neighbors(scan_positions, seeds, config.neighbor_count)
-    drawn = np.stack([random.permutation(neighbors.shape[1])[:channels] for _ in range(len(seeds))])
+    neighbors = _neighbors(scan_positions, seeds, config.neighbor_count, go_on)
+    drawn = np.empty((len(seeds), channels), np.int64)
+    for row in range(len(seeds)):
+        if row % _ROWS == 0:
+            go_on()
+        drawn[row] = random.permutation(neighbors.shape[1])[:channels]
     return _grouping(scan_positions, np.take_along_axis(neighbors, drawn, axis=1))
 
 
-def cover_positions(scan_positions: PositionArray, gridsize: int, neighbor_count: int, seed: int) -> Grouping:
+def cover_positions(
+    scan_positions: PositionArray, gridsize: int, neighbor_count: int, seed: int, go_on: GoOn = always
+) -> Grouping:
     """Make one group for each position, with that position as its first member.
 
     The other members are drawn from the ``neighbor_count`` nearest positions (from as many as it takes, if that is too
@@ -97,6 +111,8 @@ def cover_positions(scan_positions: PositionArray, gridsize: int, neighbor_count
         Neighbours from which the other members are drawn.
     seed
         Of the draw.
+    go_on
+        Called between the blocks of the work.
 
     Raises
     ------
@@ -110,7 +126,7 @@ def cover_positions(scan_positions: PositionArray, gridsize: int, neighbor_count
     if channels == 1:
         return _grouping(scan_positions, first)
     count = min(max(neighbor_count, channels - 1), n_scan - 1)
-    _, nearest = _tree_query(scan_positions, scan_positions, count + 1)
+    nearest = _nearest(scan_positions, scan_positions, count + 1, go_on)
     # A position that lies exactly on others need not come first in its own list, or at all.
     itself = nearest == first
     itself[~itself.any(axis=1), -1] = True
@@ -130,6 +146,7 @@ def subsets_of_neighbors(
     neighbor_count: int,
     n_subsets: int,
     seed: int,
+    go_on: GoOn = always,
 ) -> Grouping:
     """Draw several groups around each chosen position, from it and its nearest chosen neighbours.
 
@@ -149,6 +166,8 @@ def subsets_of_neighbors(
         Groups for each position.
     seed
         Of the draw.
+    go_on
+        Called between the blocks of the work.
 
     Returns
     -------
@@ -167,7 +186,7 @@ def subsets_of_neighbors(
     pool = scan_positions[chosen]
     count = min(neighbor_count + 1, len(chosen))
     _require_enough(count, channels)
-    _, nearest = _tree_query(pool, pool, count)
+    nearest = _nearest(pool, pool, count, go_on)
     lots = np.random.default_rng(seed).random((len(chosen), n_subsets, count))
     drawn = np.argsort(lots, axis=2)[:, :, :channels]
     members = np.take_along_axis(np.broadcast_to(nearest[:, None], lots.shape), drawn, axis=2)
@@ -188,36 +207,50 @@ def _grouping(scan_positions: PositionArray, indices: NDArray[np.integer]) -> Gr
     return Grouping(frozen_array(indices, np.int64), frozen_array(centers), frozen_array(members - centers[:, None]))
 
 
-def _tree_query(scan_positions: PositionArray, queries: PositionArray, count: int) -> tuple[PositionArray, IndexArray]:
+def _nearest(scan_positions: PositionArray, queries: PositionArray, count: int, go_on: GoOn) -> IndexArray:
+    """Return (n, count) the positions nearest to each query, nearest first."""
     from scipy.spatial import cKDTree
 
+    go_on()
     # (x, y), as PtychoPINN has it: neighbours at the same distance then come in the same order.
     tree = cKDTree(scan_positions[:, ::-1])
-    distances, indices = tree.query(queries[:, ::-1], k=count)
-    return np.asarray(distances), np.asarray(indices, dtype=np.int64)
+    found = np.empty((len(queries), count), np.int64)
+    step = max(1, _ASKED_AT_ONCE // count)
+    for first in range(0, len(queries), step):
+        go_on()
+        block = slice(first, first + step)
+        found[block] = np.reshape(tree.query(queries[block, ::-1], k=count)[1], (-1, count))
+    return found
 
 
-def _neighbors(scan_positions: PositionArray, seeds: IndexArray, neighbor_count: int) -> IndexArray:
+def _neighbors(scan_positions: PositionArray, seeds: IndexArray, neighbor_count: int, go_on: GoOn) -> IndexArray:
     """Return (n_seeds, K) the nearest neighbours, nearest first, without the seed where there are enough others."""
     n_scan = len(scan_positions)
-    _, nearest = _tree_query(scan_positions, scan_positions[seeds], min(neighbor_count + 1, n_scan))
+    nearest = _nearest(scan_positions, scan_positions[seeds], min(neighbor_count + 1, n_scan), go_on)
     return nearest if neighbor_count + 1 > n_scan else nearest[:, 1:]
 
 
 def _oversampled(
-    scan_positions: PositionArray, config: GroupingConfig, n_groups: int, random: "np.random.RandomState"
+    scan_positions: PositionArray,
+    config: GroupingConfig,
+    n_groups: int,
+    random: "np.random.RandomState",
+    go_on: GoOn,
 ) -> IndexArray:
     """Draw more groups than there are positions, from all combinations of neighbours of some positions."""
     n_scan, channels = len(scan_positions), config.channels
     per_seed = math.comb(config.neighbor_count, channels)
     n_seeds = min(2 * math.ceil(n_groups / per_seed), n_scan)
     seeds = random.choice(n_scan, n_seeds, replace=False)
-    neighbors = _neighbors(scan_positions, seeds, config.neighbor_count)
-    pool = np.array(list(itertools.islice(_combinations(neighbors, channels), 2 * n_groups)), dtype=np.int64)
+    neighbors = _neighbors(scan_positions, seeds, config.neighbor_count, go_on)
+    drawn_from = itertools.islice(_combinations(neighbors, channels, go_on), 2 * n_groups)
+    pool = np.fromiter(drawn_from, np.dtype((np.int64, channels)))
     drawn = random.choice(len(pool), n_groups, replace=len(pool) < n_groups)
     return np.asarray(pool[drawn])
 
 
-def _combinations(neighbors: IndexArray, channels: int) -> Iterator[tuple[int, ...]]:
-    for row in neighbors.tolist():
-        yield from itertools.combinations(row, channels)
+def _combinations(neighbors: IndexArray, channels: int, go_on: GoOn) -> Iterator[tuple[int, ...]]:
+    for number, row in enumerate(neighbors):
+        if number % _ROWS == 0:
+            go_on()
+        yield from itertools.combinations(row.tolist(), channels)

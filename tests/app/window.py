@@ -43,7 +43,7 @@ class Shown:
     def start_and_pause(self) -> None:
         self.verbs.pausing = True
         self.window.actions_by_id["train"].trigger()
-        assert self.verbs.paused.wait(5)
+        assert self.verbs.paused.wait(60)
 
     def end(self) -> None:
         """Close whatever is still open, as the end of a test."""

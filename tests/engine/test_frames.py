@@ -14,7 +14,7 @@ from ptycho_engine.documents import FrameStack
 from ptycho_engine.errors import DatasetError
 from ptycho_engine.formats import ArrayFrames, frames
 from ptycho_engine.formats.frames import DeflatedFrames, StoredFrames
-from ptycho_engine.formats.zip_members import read_archive
+from ptycho_engine.formats.zip_members import read_archive, read_exactly
 
 N_SCAN, N = 40, 12
 
@@ -121,3 +121,11 @@ def test_damaged_deflated_data_is_an_error(values: NDArray[np.uint16], tmp_path:
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     with pytest.raises(DatasetError, match="damaged"):
         stack.read(slice(None))
+
+
+def test_a_file_that_ends_while_it_is_read_is_said_to_be_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "scan.npz"
+    path.write_bytes(b"0123")
+    with path.open("rb") as stream, pytest.raises(DatasetError, match="cut off") as caught:
+        read_exactly(stream, 2, 10, path)
+    assert str(path) in str(caught.value)

@@ -180,21 +180,34 @@ def test_a_divergence_goes_back_with_half_the_rate(
     assert _of(events, TrainingCompleted)[0].bundle.provenance["remedies"] == [said]
 
 
-def test_a_weight_that_is_not_finite_is_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def _spoil_a_weight(monkeypatch: pytest.MonkeyPatch, *, at: int) -> None:
+    """Let a weight become infinite in a step, after which the loss of that step is still finite."""
     step = Trainer.step
 
     def spoiled(trainer: Trainer, batch: Batch, scene: Scene) -> Step:
         result = step(trainer, batch, scene)
-        if trainer.rate_factor == 1.0 and trainer.clip.state()[1] == 6:
+        if trainer.rate_factor == 1.0 and trainer.clip.state()[1] == at:
             with torch.no_grad():
                 trainer.parameters[0].view(-1)[0] = float("inf")
         return result
 
     monkeypatch.setattr(Trainer, "step", spoiled)
-    events = list(_train())
+
+
+@pytest.mark.parametrize("with_test_scan", [True, False], ids=["seen in the test loss", "seen in the weights alone"])
+def test_a_weight_that_is_not_finite_is_never_kept(with_test_scan: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    _spoil_a_weight(monkeypatch, at=6)
+    events = list(_train() if with_test_scan else train(tiny_scan(), CONFIG))
     assert "back to the end of epoch 1" in _told(events)[0]
     state = _of(events, TrainingCompleted)[0].bundle.state
     assert all(np.isfinite(one).all() for one in state.values())
+
+
+def test_a_weight_that_is_not_finite_is_never_saved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A training that is stopped before the weight shows in a loss keeps the state before."""
+    _spoil_a_weight(monkeypatch, at=5)
+    until(_train(tmp_path), lambda event: isinstance(event, StepDone) and event.step == 5)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["epoch-0001.ckpt"]
 
 
 def test_three_setbacks_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:

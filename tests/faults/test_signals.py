@@ -28,8 +28,10 @@ from ptycho_engine.cli.interrupt import Interrupt, Interrupted
 from ptycho_engine.events import EngineEvent, MessageLogged, StepDone
 from ptycho_engine.runs.recorder import record
 from ptycho_engine.runs.run_folder import RunFolder, list_checkpoints, read_run
+from ptycho_engine.stoppable_reading import go_on_of, stoppable
 from tests.faults.long_form import long_form
 from tests.helpers.scan_file import write_tiny_scan
+from tests.helpers.tiny_scan import tiny_scan
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -121,14 +123,33 @@ def test_a_verb_is_closed_though_nobody_can_be_told(monkeypatch: pytest.MonkeyPa
 
     console = Console()
     monkeypatch.setattr(console, "message", gone)
+    # Held here: a generator that nobody holds is closed by itself.
+    events = verb()
 
     def consume(interrupt: Interrupt) -> None:
-        for _ in interrupt.until(verb()):
+        for _ in interrupt.until(events):
             os.kill(os.getpid(), signal.SIGHUP)
 
     with Interrupt(console) as interrupt, pytest.raises(Interrupted):
         consume(interrupt)
     assert closed == [True]
+
+
+def test_a_signal_while_a_verb_groups_or_compares_ends_it_there() -> None:
+    """Between two events: what a scan's verb asks between its blocks is whether a signal has come."""
+    with Interrupt(Console(quiet=True)) as interrupt:
+        go_on = go_on_of(stoppable(tiny_scan(), interrupt.asked))
+
+        def verb() -> Generator[EngineEvent, None, None]:
+            yield StepDone(1, 2, 0, 1)
+            go_on()
+            os.kill(os.getpid(), signal.SIGTERM)
+            go_on()
+            raise AssertionError("the work goes on")
+
+        with pytest.raises(Interrupted) as stopped:
+            list(interrupt.until(verb()))
+    assert stopped.value.exit_status == 128 + signal.SIGTERM
 
 
 @long_form
