@@ -26,6 +26,7 @@ from app.job_end_notice import JobEndNotice
 from app.jobs.verbs import EngineVerbs
 from app.leaving import Leaving
 from app.main_window import MainWindow
+from app.panels.panel import Panel
 from app.panels.registry import PANELS
 from app.panels.training import TrainingPanel
 from app.preview_reader import PreviewReader
@@ -83,8 +84,11 @@ class Application(QObject):
 
     def _wire(self) -> None:
         intents = {**intents_of(self.controller, self.queue), "panel_asked": self.window.bring_forward}
-        for panel in self.window.panels.values():
+        for panel in self.window.panels.there().values():
             connect_intents(panel, intents)
+        # A method of this object, and the table kept by it: panels are built later on.
+        self._intents = intents
+        self.window.panels.built.connect(self._wire_panel)
         connect_intents(self.window.job_bar, intents, without=("cancel_asked",))
         connect_intents(self.window, intents, without=("train_asked", "theme_asked"))
         connect_intents(WatchActions(self.window), intents)
@@ -106,6 +110,10 @@ class Application(QObject):
         self.window.notice_bar.acted.connect(self.controller.act_on_notice)
         self.window.menus.show_recent(self.settings.settings.recent_files)
         self.window.menus.show_theme(self.settings.settings.theme)
+
+    def _wire_panel(self, panel: Panel) -> None:
+        connect_intents(panel, self._intents)
+        self.keeper.panel_built(panel)
 
     def tell(self, notice: Notice) -> None:
         """Raise a notice."""

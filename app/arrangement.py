@@ -9,7 +9,8 @@ from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget
 
 from app.layouts import LAYOUTS
-from app.panels.panel import Panel, PanelSpec
+from app.panel_shelf import PanelPlace, PanelShelf
+from app.panels.panel import PanelSpec
 from app.settings import SettingsStore
 
 AREAS = {
@@ -52,7 +53,7 @@ class Arrangement:
         window: QMainWindow,
         tabs: QTabWidget,
         specs: Sequence[PanelSpec],
-        panels: Mapping[str, Panel],
+        panels: PanelShelf,
         docks: Mapping[str, QDockWidget],
         settings: SettingsStore,
     ) -> None:
@@ -88,7 +89,7 @@ class Arrangement:
         settings = self._settings.settings
         front = self._tabs.currentWidget()
         tabs = dict(settings.tabs)
-        if isinstance(front, Panel):
+        if isinstance(front, PanelPlace):
             tabs[self.layout_id] = front.panel_id
         docks = {**settings.docks, self.layout_id: _packed(self._window.saveState(STATE_VERSION))}
         geometry = _packed(self._window.saveGeometry())
@@ -116,9 +117,9 @@ class Arrangement:
         self._show_front(settings.tabs.get(self.layout_id, LAYOUTS[self.layout_id].front))
 
     def _show_front(self, panel_id: str) -> None:
-        front = self._panels.get(panel_id)
-        if front is not None and self._tabs.indexOf(front) >= 0:
-            self._tabs.setCurrentWidget(front)
+        # What was remembered may be in the tabs no more, or be none of the panels.
+        if panel_id in self._panels and self._tabs.indexOf(self._panels.tab(panel_id)) >= 0:
+            self._tabs.setCurrentWidget(self._panels.tab(panel_id))
 
     def _place_docks(self) -> None:
         layout = LAYOUTS[self.layout_id]

@@ -23,6 +23,7 @@ from app.display.wording import duration
 from app.front import Front
 from app.layouts import LAYOUTS
 from app.menus import Menus
+from app.panel_shelf import PanelPlace, PanelShelf
 from app.panels.panel import Panel, PanelSpec
 from app.panels.turns import Turns
 from app.settings import SettingsStore
@@ -64,7 +65,9 @@ class MainWindow(QMainWindow):
         self.session = session
         self.settings = settings
         self.specs = tuple(panels)
-        self.panels: dict[str, Panel] = {}
+        self._turns = Turns(self)
+        self.panels = PanelShelf(self)
+        self.panels.built.connect(self._panel_built)
         self.docks: dict[str, QDockWidget] = {}
         self._leaving = False
         self._question: QMessageBox | None = None
@@ -114,12 +117,11 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(central)
 
     def _build_panels(self) -> None:
-        turns = Turns(self)
         for spec in self.specs:
             if spec.area == "center":
-                panel = spec.factory(self.session, self.tabs)
-                index = self.tabs.addTab(panel, spec.title)
-                self.tabs.setTabToolTip(index, f"{spec.help} ({spec.shortcut})")
+                place = PanelPlace(spec, self.session, self.tabs)
+                self.tabs.setTabToolTip(self.tabs.addTab(place, spec.title), f"{spec.help} ({spec.shortcut})")
+                self.panels.put(place)
             else:
                 dock = QDockWidget(spec.title, self)
                 dock.setObjectName(f"dock_{spec.panel_id}")
@@ -127,12 +129,14 @@ class MainWindow(QMainWindow):
                 dock.setWidget(panel)
                 self.addDockWidget(AREAS[spec.area], dock)
                 self.docks[spec.panel_id] = dock
-            panel.readout_changed.connect(self._show_readout)
-            panel.take_turns(turns)
-            self.panels[spec.panel_id] = panel
+                self.panels.put(panel)
         # The docks at the sides reach down to the status bar only where nothing lies below the middle.
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+
+    def _panel_built(self, panel: Panel) -> None:
+        panel.readout_changed.connect(self._show_readout)
+        panel.take_turns(self._turns)
 
     def _connect_actions(self) -> None:
         handlers = {
@@ -204,7 +208,7 @@ class MainWindow(QMainWindow):
             dock.raise_()
         else:
             self.middle.setCurrentWidget(self.tabs)
-            self.tabs.setCurrentWidget(panel)
+            self._bring_forward(panel_id)
         focus = self.focusWidget()
         if focus is None or not panel.isAncestorOf(focus):
             panel.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -221,10 +225,10 @@ class MainWindow(QMainWindow):
 
     def _front_panel(self) -> str:
         front = self.tabs.currentWidget()
-        return front.panel_id if isinstance(front, Panel) else ""
+        return front.panel_id if isinstance(front, PanelPlace) else ""
 
     def _bring_forward(self, panel_id: str) -> None:
-        self.tabs.setCurrentWidget(self.panels[panel_id])
+        self.tabs.setCurrentWidget(self.panels.tab(panel_id))
 
     # Files
 
@@ -342,13 +346,10 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close at once if nothing runs, else ask what becomes of the job."""
         state = self.session.state
-        if self._leaving and not _any_busy(state):
-            self.arrangement.remember()
-            super().closeEvent(event)
-            return
         if not _any_busy(state):
-            self._leaving = True
-            self.leave_asked.emit()
+            if not self._leaving:
+                self._leaving = True
+                self.leave_asked.emit()
             self.arrangement.remember()
             super().closeEvent(event)
             return

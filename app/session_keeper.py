@@ -5,6 +5,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject
 
+from app.panel_shelf import PanelShelf
 from app.panels.panel import Panel
 from app.settings import SettingsStore
 from app.state.app_state import AppState
@@ -36,7 +37,7 @@ class SessionKeeper(QObject):
         settings: SettingsStore,
         open_again: Callable[[Sequence[str]], None],
         select_frame: Callable[[int], None],
-        panels: Mapping[str, Panel],
+        panels: PanelShelf,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -47,6 +48,7 @@ class SessionKeeper(QObject):
         self._panels = panels
         self._noting = False
         self._restored: Mapping[str, Any] = {}
+        self._waiting: dict[str, Mapping[str, Any]] = {}
         session.documents_changed.connect(self.note)
 
     def restore(self) -> None:
@@ -65,16 +67,25 @@ class SessionKeeper(QObject):
         if isinstance(frame, int) and dataset is not None and str(dataset.path) == self._restored.get("dataset"):
             self._select_frame(frame)
         chosen = self._restored.get("panels")
-        for name, choices in chosen.items() if isinstance(chosen, dict) else ():
-            if name in self._panels and isinstance(choices, dict):
-                self._panels[name].show_choices(choices)
+        self._waiting = {
+            name: choices
+            for name, choices in (chosen.items() if isinstance(chosen, dict) else ())
+            if name in self._panels and isinstance(choices, dict)
+        }
+        for panel in self._panels.there().values():
+            self.panel_built(panel)
         self.note()
+
+    def panel_built(self, panel: Panel) -> None:
+        """Choose again in a panel what was chosen at the last start."""
+        if panel.panel_id in self._waiting:
+            panel.show_choices(self._waiting.pop(panel.panel_id))
 
     def note(self) -> None:
         """Write down what is open, if that is something else than before."""
         if not self._noting:
             return
-        choices = {name: panel.choices() for name, panel in self._panels.items()}
+        choices = {name: panel.choices() for name, panel in self._panels.there().items()} | self._waiting
         noted = content_of(self._session.state) | {"panels": {name: kept for name, kept in choices.items() if kept}}
         if noted != self._settings.settings.session:
             self._settings.change(session=noted)

@@ -13,6 +13,7 @@ from app.jobs.job_runner import Task
 from app.jobs.job_thread import JobEnd
 from app.main_window import MainWindow
 from app.palette import Command, Palette
+from app.panel_shelf import PanelPlace
 from app.panels.panel import Panel
 from app.state.app_state import JobState
 from app.state.session import Session
@@ -92,7 +93,7 @@ class WindowCommands(QObject):
         while widget is not None and not isinstance(widget, Panel):
             widget = widget.parentWidget()
         front = widget if widget is not None else self._window.tabs.currentWidget()
-        return front.title if isinstance(front, Panel) else ""
+        return front.title if isinstance(front, (Panel, PanelPlace)) else ""
 
 
 def _plain(text: str) -> str:

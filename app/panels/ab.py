@@ -45,11 +45,6 @@ class ABPanel(Panel):
 
     title: ClassVar[str] = "A/B"
     panel_id: ClassVar[str] = "ab"
-    help_text: ClassVar[str] = (
-        "Two reconstructions of one object, or one and the known object: beside each other with one zoom, in turn, or "
-        "as their difference. B is brought onto A first: a shift of parts of a pixel, a ramp of the phase and a factor "
-        "are no difference that the patterns can tell. Below: up to which detail the two agree."
-    )
 
     canvas_comparison_asked = Signal(object)
     """A ComparisonRequest."""

@@ -68,7 +68,6 @@ class BundlePanel(Panel):
 
     title = "Bundle"
     panel_id = "bundle"
-    help_text = "The current bundle: its scales, parameters, layers, files, what it would have run; compared to others."
 
     assume_asked = Signal(str, object)
     """``str``, ``str | None``: read a setting that the bundle leaves open so; ``None`` leaves it to the patterns."""

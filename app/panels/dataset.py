@@ -29,11 +29,6 @@ class DatasetPanel(Panel):
 
     title: ClassVar[str] = "Dataset"
     panel_id: ClassVar[str] = "dataset"
-    help_text: ClassVar[str] = (
-        "The measured patterns, zero frequency in the middle. Move through the scan with the slider, the arrow keys or "
-        "by clicking a position in Scan or in the tab Maps. Draw a rectangle on the pattern to see its light over the "
-        "scan. Right-click a picture for colours, range, copy and save."
-    )
 
     export_asked = Signal(object)
     """An Export that is to be written."""

@@ -38,10 +38,6 @@ class ScanPanel(Panel):
 
     title: ClassVar[str] = "Scan"
     panel_id: ClassVar[str] = "scan"
-    help_text: ClassVar[str] = (
-        "The scan positions in object pixels, x to the right and y down. Click a position to select its frame: "
-        "Dataset, Patches and Canvas follow. Tick Groups to see which positions are solved together."
-    )
 
     export_asked = Signal(object)
     """An Export that is to be written."""

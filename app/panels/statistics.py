@@ -74,7 +74,6 @@ class StatisticsPanel(Panel):
 
     title = "Statistics"
     panel_id = "statistics"
-    help_text = "Training against inference: statistics of patches, ratios and their cause; figures of runs and dumps."
 
     export_asked = Signal(object)
     """``Export`` of the statistics, to be written to a file."""

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ptycho_engine.assumptions import Candidate
-from ptycho_engine.bundles.digests import ArchiveDigests
-from ptycho_engine.bundles.safety import SafetyReport
-from ptycho_engine.diagnostics.layer_figures import LayerFigures
 from ptycho_engine.documents import Bundle
 from ptycho_engine.events import Delivery
 
 if TYPE_CHECKING:
     # With it come all readers of files, which the window does not need to start.
+    from ptycho_engine.bundles.digests import ArchiveDigests
+    from ptycho_engine.bundles.safety import SafetyReport
     from ptycho_engine.comparison.differences import Comparison
+    from ptycho_engine.diagnostics.layer_figures import LayerFigures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,10 +22,10 @@ class BundleStudied:
     delivery: ClassVar[Delivery] = Delivery.LATEST
     bundle_id: str
     bundle: Bundle
-    layers: tuple[LayerFigures, ...]
+    layers: "tuple[LayerFigures, ...]"
     """In the order of the file, as far as they were looked at."""
-    digests: ArchiveDigests | None = None
-    safety: SafetyReport | None = None
+    digests: "ArchiveDigests | None" = None
+    safety: "SafetyReport | None" = None
     problem: str = ""
     """Why there is no digest or no safety report."""
     done: bool = False

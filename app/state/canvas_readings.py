@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ptycho_engine.artefacts.reconstruction import Reconstruction
-from ptycho_engine.diagnostics.agreement import Agreement
-from ptycho_engine.diagnostics.phase import FlatPhase
 from ptycho_engine.documents import Canvas
 from ptycho_engine.events import Delivery
+
+if TYPE_CHECKING:
+    # With them comes what reads and compares, which the window does not need to start.
+    from ptycho_engine.artefacts.reconstruction import Reconstruction
+    from ptycho_engine.diagnostics.agreement import Agreement
+    from ptycho_engine.diagnostics.phase import FlatPhase
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,7 +20,7 @@ class ReconstructionOpened:
 
     delivery: ClassVar[Delivery] = Delivery.EVERY
     path: Path
-    reconstruction: Reconstruction
+    reconstruction: "Reconstruction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class CanvasesCompared:
 
     delivery: ClassVar[Delivery] = Delivery.LATEST
     request: ComparisonRequest
-    agreement: Agreement
+    agreement: "Agreement"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +59,7 @@ class PhasePrepared:
 
     delivery: ClassVar[Delivery] = Delivery.LATEST
     canvas: Canvas
-    flat: FlatPhase
+    flat: "FlatPhase"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from app.state.entries import with_entry, without_entry
-from ptycho_engine.bundles.safety import SafetyReport
 from ptycho_engine.events import Delivery
 
 if TYPE_CHECKING:
     from app.state.app_state import AppState
+
+    # With it come all readers of files, which the window does not need to start.
+    from ptycho_engine.bundles.safety import SafetyReport
 
 SHOW = "Show what is in it"
 
@@ -21,7 +23,7 @@ class RefusedFile:
     path: Path
     reason: str
     """In words, with what to do."""
-    report: SafetyReport | None = None
+    report: "SafetyReport | None" = None
     """What its pickles name and would have run, each with its place; ``None`` where there are none to look into."""
 
 

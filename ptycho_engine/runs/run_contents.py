@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ptycho_engine.artefacts.patch_stats_file import read_patch_stats
-from ptycho_engine.bundles import read_bundle
 from ptycho_engine.documents import Bundle, Diagnosis, PatchStats
 from ptycho_engine.errors import EngineError, InputError
 from ptycho_engine.ordinary_file import read_small
@@ -214,6 +213,9 @@ def _checkpoints(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _bundle(folder: Path, names: tuple[str, ...], problems: list[str]) -> Bundle | None:
+    # Imported here: with it come all readers of files, which a window that lists runs does not need.
+    from ptycho_engine.bundles.read import read_bundle
+
     return _part(partial(read_bundle, folder / BUNDLE_FILE), problems) if BUNDLE_FILE in names else None
 
 

@@ -108,7 +108,7 @@ def test_a_click_on_a_finding_shows_where_it_is_seen(shown: Shown, expects_notic
     for row, front in ((0, "scan"), (1, "dataset"), (2, "bundle")):
         where = panel.table.visualRect(panel.table.model().index(row, 1)).center()
         QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=where)
-        assert shown.window.tabs.currentWidget() is shown.window.panels[front]
+        assert shown.window._front_panel() == front
     assert shown.state.selected_frame == 4
 
 

@@ -54,7 +54,7 @@ def test_it_is_listed_and_shown_with_name_arguments_and_byte(shown: Shown, stran
     assert rows_of(explorer) == ["stranger.h5.zip   refused"]
     shown.window.notice_bar.acted.emit(notice.key)
     shown.settle()
-    assert shown.window.tabs.currentWidget() is panel
+    assert panel.isVisible()
     assert panel.stack.currentWidget() is panel.refused
     assert str(stranger) in panel.refused.reason.text()
     assert "1 call of unknown code" in panel.refused.safety.verdict.text()

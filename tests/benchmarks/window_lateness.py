@@ -113,7 +113,7 @@ def show_all(application: Application) -> QWidget:
     window.use_layout("train")
     window.bring_forward("patches")
     statistics = window.panels["statistics"]
-    window.tabs.removeTab(window.tabs.indexOf(statistics))
+    window.tabs.removeTab(window.tabs.indexOf(window.panels.tab("statistics")))
     statistics.setParent(None)
     statistics.resize(500, 400)
     statistics.show()

@@ -147,3 +147,13 @@ def test_an_inference_takes_up_the_ramp_or_says_why_not() -> None:
     warned, untouched = run(beside, fit_ramp=True)
     assert [one.level for one in warned if "is their centre right?" in one.text] == ["warning"]
     np.testing.assert_array_equal(untouched.object_, run(beside, fit_ramp=False)[1].object_)
+
+
+def test_groups_that_are_drawn_again_are_not_kept_twice() -> None:
+    measured, positions = patterns()
+    found = CanvasRamp(torch.tensor(tiny_scan().probe), MODEL, COUNT)
+    for _ in range(3):
+        found.take(torch.from_numpy(measured), positions)
+    assert found._n_kept == COUNT
+    assert np.array_equal(found._measured[:COUNT], measured[:, 0])
+    assert sum(len(one) for one in found._positions) == COUNT
