@@ -1,5 +1,6 @@
 """Panels that are built when they are first seen or asked for, and wired then."""
 
+import pytest
 from PySide6.QtWidgets import QTabWidget
 from pytestqt.qtbot import QtBot
 
@@ -34,7 +35,7 @@ def test_a_panel_is_built_once_when_it_is_seen(qtbot: QtBot) -> None:
     assert shelf.get("three") is None
 
 
-def test_a_panel_that_is_built_late_is_wired(shown: Shown) -> None:
+def test_a_panel_that_is_built_late_is_wired(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     panels = shown.window.panels
     assert "dataset" not in panels.there()
     shown.open(SCAN)
@@ -43,6 +44,6 @@ def test_a_panel_that_is_built_late_is_wired(shown: Shown) -> None:
     panels["scan"].frame_asked.emit(3)
     assert asked[-1] == 3
     told: list[str] = []
-    shown.window.job_bar.show_value = told.append  # type: ignore[method-assign]
+    monkeypatch.setattr(shown.window.job_bar, "show_value", told.append)
     panels["dataset"].readout_changed.emit("17")
     assert told == ["17"]
