@@ -122,7 +122,7 @@ def test_the_explorer_says_what_can_be_done_with_a_watched_run(shown: Shown) -> 
     assert "Stop &watching" in texts
     assert "Stop &detached training" in texts
     _wait_for_end(shown)
-    assert "&Watch" in [action.text() for action in explorer.menu_for(KEY).actions()]
+    shown.qtbot.waitUntil(lambda: "&Watch" in [action.text() for action in explorer.menu_for(KEY).actions()])
 
 
 @pytest.fixture
