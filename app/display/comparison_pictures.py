@@ -29,7 +29,7 @@ class ComparedPictures:
 
 
 def compared_pictures(
-    canvas: Canvas, aligned: ComplexArray, view: ComparedView, scale: CanvasScale
+    canvas: Canvas, aligned: ComplexArray, view: ComparedView, scale: CanvasScale, *, mode_b: str = "none"
 ) -> ComparedPictures:
     """Return A, B and A − B.
 
@@ -43,7 +43,10 @@ def compared_pictures(
         Which picture.
     scale
         The scale of amplitudes, that of A.
+    mode_b
+        The release that B was inferred as, ``"none"`` for none.
     """
+    mode_a, canvas = canvas.mode, replace(canvas, mode="none")
     shown = np.isfinite(aligned)
     other = replace(canvas, object_=np.where(shown, aligned, 0), weight=shown.astype(np.float32))
     a, b = (canvas_picture(each, view, scale, None) for each in (canvas, other))
@@ -61,11 +64,14 @@ def compared_pictures(
             replace(picture, rgba=complex_image(each.object_ * factor, top, each.covered))
             for picture, each in ((a, canvas), (b, other))
         )
-    return ComparedPictures(_named(a, "A"), _named(b, "B, as aligned"), _difference(canvas, aligned, view, scale))
+    a, b = _named(a, "A", mode_a), _named(b, "B, as aligned", mode_b)
+    return ComparedPictures(a, b, _difference(canvas, aligned, view, scale))
 
 
-def _named(picture: Picture, name: str) -> Picture:
-    return replace(picture, title=f"{name} · {picture.title}")
+def _named(picture: Picture, name: str, mode: str) -> Picture:
+    """Say which of the two it is, and as which release it was inferred."""
+    words = (name, *(() if mode == "none" else (f"PtychoPINN {mode}",)), picture.title)
+    return replace(picture, title=" · ".join(words))
 
 
 def _difference(canvas: Canvas, aligned: ComplexArray, view: ComparedView, scale: CanvasScale) -> Picture:

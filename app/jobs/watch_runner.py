@@ -81,7 +81,7 @@ class WatchRunner(QObject):
 
     def _deliver(self, job_id: str, events: tuple[JobEvent, ...]) -> None:
         if not self._threads[job_id].cancelled:
-            self._session.apply(*(WatchTold(_key(job_id), event) for event in events))  # type: ignore[arg-type]
+            self._session.tell(WatchTold(_key(job_id), event) for event in events)  # type: ignore[arg-type]
 
     def _finish(self, job_id: str, end: JobEnd) -> None:
         del self._threads[job_id]

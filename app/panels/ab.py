@@ -260,7 +260,14 @@ class ABPanel(Panel):
             return
         self.pages.show_content()
         canvas = state.canvases[compared.request.a]
-        self._pictures = compared_pictures(canvas, compared.agreement.aligned, self.view.choice, self.scale.choice)
+        b = state.canvases.get(compared.request.b)
+        self._pictures = compared_pictures(
+            canvas,
+            compared.agreement.aligned,
+            self.view.choice,
+            self.scale.choice,
+            mode_b="none" if b is None else b.mode,
+        )
         for view in self.views:
             view.origin_px = canvas.origin_px
             view.set_pixel_size(self._pixel_size())
@@ -344,7 +351,7 @@ def canvas_choices(state: AppState) -> tuple[tuple[str, str], ...]:
     choices = []
     for number, (key, canvas) in enumerate(state.canvases.items(), start=1):
         made = "refined" if key in state.canvas_refinements else "inferred"
-        made += "" if canvas.mode == "none" else f" as {canvas.mode}"
+        made = made if canvas.mode == "none" else f"as {canvas.mode}"
         patches = f"{whole(len(canvas.scan_positions))} patches"
         choices.append((key, f"{number}  {canvas_name(state, key)} · {made} · {patches}"))
     return tuple(choices)
@@ -364,6 +371,8 @@ def _fill(box: ChoiceBox[str], choices: tuple[tuple[str, str], ...]) -> None:
     box.clear()
     for key, text in choices:
         box.addItem(text, key)
+        # A narrow panel cuts the line.
+        box.setItemData(box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
     if chosen is not None:
         box.choose(chosen)
     elif choices:

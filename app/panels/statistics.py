@@ -274,6 +274,7 @@ class StatisticsPanel(Panel):
                 self.timeline.set_series(title.lower(), batches, [getattr(entry, key) for entry in entries])
             else:
                 self.timeline.remove_series(title.lower())
+        self.timeline.settle()
 
     def _show_histogram(self) -> None:
         if self.tabs.currentWidget() is not self.spread:

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -181,12 +180,16 @@ class TrainingPanel(Panel):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        buttons = QGridLayout()
+        buttons = QVBoxLayout()
         buttons.setContentsMargins(8, 0, 8, 0)
-        buttons.addWidget(self.start_button, 0, 0, 1, 3)
-        buttons.addWidget(self.queue_button, 0, 3, 1, 3)
-        for column, button in enumerate((self.resume_button, self.pause_button, self.stop_button)):
-            buttons.addWidget(button, 1, 2 * column, 1, 2)
+        for row in (
+            (self.start_button, self.queue_button),
+            (self.resume_button, self.pause_button, self.stop_button),
+        ):
+            line = QHBoxLayout()
+            for button in row:
+                line.addWidget(button, 1)
+            buttons.addLayout(line)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 6)
         layout.addWidget(scroll, 1)
@@ -194,7 +197,7 @@ class TrainingPanel(Panel):
         layout.addWidget(self.queue)
         layout.addWidget(self.reason)
         self.reason.setContentsMargins(8, 0, 8, 0)
-        self.setMinimumWidth(max(inner.minimumSizeHint().width() + 24, 250))
+        self.setMinimumWidth(max(inner.minimumSizeHint().width() + 24, buttons.minimumSize().width(), 250))
 
     def refresh(self) -> None:
         """Show which scans there are and what can be done."""

@@ -90,7 +90,7 @@ class Session(QObject):
 
     @property
     def delivering(self) -> bool:
-        """Whether what is told now comes from a job, so that nobody waits to see it."""
+        """Whether what is told now comes from a job or a watched run, so that nobody waits to see it."""
         return self._delivering
 
     def apply(self, *events: EngineEvent | AppEvent) -> None:
@@ -100,8 +100,11 @@ class Session(QObject):
     def deliver(self, job_id: str, events: Iterable[EngineEvent | AppEvent]) -> None:
         """Apply the events of a job; those of a job that is no longer current are dropped."""
         lane = self._lane_of(job_id)
-        if lane is None:
-            return
+        if lane is not None:
+            self.tell(events, lane)
+
+    def tell(self, events: Iterable[EngineEvent | AppEvent], lane: Lane = "compute") -> None:
+        """Apply what came by itself, from a job or a watched run: it is painted panel by panel."""
         self._delivering = True
         try:
             self._apply(events, lane)

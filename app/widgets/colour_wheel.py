@@ -11,6 +11,8 @@ from app.display.complex_image import complex_image
 
 SIDE = 56
 MARGIN = 14
+ROOM = 3
+"""How many times as wide and as high as the wheel a picture is that can spare its corner."""
 LABELS = ((1, 0, "0"), (0, -1, "π/2"), (-1, 0, "π"), (0, 1, "−π/2"))
 """Where on the wheel, (x, y) in radii, and what is written there: the phase grows against the clock."""
 
@@ -46,7 +48,8 @@ class ColourWheel(QWidget):
     def place(self, *_: object) -> None:
         """Stay in the corner; a picture too small for it goes without."""
         area: QRectF = self._view_box.sceneBoundingRect()
-        self.setVisible(self._wanted and area.width() > 2 * self.width() and area.height() > 2 * self.height())
+        large = area.width() > ROOM * self.width() and area.height() > ROOM * self.height()
+        self.setVisible(self._wanted and large)
         self.move(round(area.right()) - self.width() - 2, round(area.top()) + 2)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # Qt's name

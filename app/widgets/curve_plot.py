@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
@@ -23,6 +23,8 @@ from app.widgets.plot_colours import mixed, plot_colours, screen_pen
 
 SMOOTHING_WINDOWS = (1, 5, 25, 100)
 MOST_TICKS = 8
+LATER_MS = 6
+"""From fitting the axes to painting them."""
 GRID_SHARE = 0.2
 """How much of the colour of the text is in the lines of the grid."""
 DOTS_LIMIT = 60
@@ -70,6 +72,11 @@ class CurvePlot(QWidget):
         self._plot.setClipToView(True)
         self._plot.setDownsampling(auto=True, mode="peak")
         self.legend = LegendLine(self.name, self)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setTimerType(Qt.TimerType.PreciseTimer)
+        self._later.setInterval(LATER_MS)
+        self._later.timeout.connect(self._paint_now)
         self._right = pg.ViewBox(enableMenu=False)
         self._right.setMouseEnabled(x=True, y=False)
         self._plot.scene().addItem(self._right)
@@ -253,10 +260,20 @@ class CurvePlot(QWidget):
         self._right.enableAutoRange(axis="y")
 
     def settle(self) -> None:
-        """Fit the axes to changed curves now; left to the painter, it would paint everything twice."""
+        """Fit the axes to changed curves now, and paint in a later turn of the event loop.
+
+        Left to the painter, it would paint everything twice; both in one turn would keep who waits meanwhile waiting.
+        """
+        if self.isVisible():
+            self._graphics.viewport().setUpdatesEnabled(False)
+            self._later.start()
         for view_box in (self._plot.vb, self._right):
             view_box.updateAutoRange()
             view_box.updateMatrix()
+
+    def _paint_now(self) -> None:
+        self._later.stop()
+        self._graphics.viewport().setUpdatesEnabled(True)
 
     def _place_right(self, *_: object) -> None:
         self._right.setGeometry(self._plot.vb.sceneBoundingRect())
@@ -322,6 +339,7 @@ class CurvePlot(QWidget):
         return menu
 
     def _save_png(self, path: str) -> None:
+        self._paint_now()
         self.export_asked.emit(Export(with_suffix(path, ".png"), png_bytes(self.grab())))
 
     def save_csv(self, path: str) -> None:

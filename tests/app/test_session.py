@@ -82,3 +82,14 @@ def test_a_panel_paints_once_a_delivery_and_only_while_seen(qapp: QApplication) 
     panel.show()
     assert panel.painted == 3
     panel.close()
+
+
+def test_what_comes_from_jobs_and_watched_runs_is_told_apart_from_what_the_person_does(qapp: QApplication) -> None:
+    session = Session()
+    heard: list[bool] = []
+    session.settled.connect(lambda: heard.append(session.delivering))
+    session.apply(app.JobBegan(JobState("train-1", "train", "Training")))
+    session.deliver("train-1", [loss_measured(0)])
+    session.tell([loss_measured(1)])
+    session.apply(loss_measured(2))
+    assert heard == [False, True, True, False]

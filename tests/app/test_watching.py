@@ -104,7 +104,7 @@ def test_a_training_is_started_in_a_process_of_its_own_and_watched(shown: Shown,
     assert "train" not in [name for name, _ in shown.verbs.calls]
     assert _state(shown).requests[f"run:{tmp_path / 'run'}"].detached
     shown.qtbot.waitUntil(lambda: _state(shown).stoppable is not None, timeout=20_000)
-    assert panel.stop_button.isEnabled()
+    shown.qtbot.waitUntil(panel.stop_button.isEnabled)
     shown.window.actions_by_id["stop"].trigger()
     shown.settle()
     assert ("interrupt", tmp_path / "run") in shown.verbs.calls

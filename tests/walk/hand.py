@@ -157,12 +157,13 @@ class Hand:
         self.screen.xdotool("click", "--repeat", str(times), "--delay", "80", str(button))
         time.sleep(LOOK_S)
 
-    def turn_wheel(self, name: str, notches: int) -> None:
-        """Zoom into the middle of what bears a name."""
-        self.point_at(*self.where(name))
+    def turn_wheel(self, name: str, notches: int, *, below: int) -> None:
+        """Turn the wheel forwards, so far below what is found of a name [px]: of a picture that is its title."""
+        x, y = self.where(name)
+        self.point_at(x, y + below)
         self.screen.xdotool("click", "--repeat", str(notches), "--delay", "80", "4")
         self.actions += 1
-        time.sleep(LOOK_S)
+        time.sleep(4 * LOOK_S)
 
     def point_at(self, x: int, y: int) -> None:
         """Move the mouse there."""

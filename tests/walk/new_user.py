@@ -178,9 +178,11 @@ def comparison(walk: Walk) -> None:
         hand.choose("Reconstruction B", "1  run")
         hand.wait_until_quiet()
         hand.step("beside")
-        hand.turn_wheel("Picture of A", 4)
+        hand.turn_wheel("Picture of A", 4, below=130)
         hand.step("beside-zoomed")
-        hand.keys("Home")
+        x, y = hand.where("Picture of A")
+        hand.click_at(x, y + 130, times=2)
+        hand.step("beside-fitted")
         hand.choose("How the two are compared", "Blink")
         for turn in ("first", "second"):
             hand.step(f"blink-{turn}")

@@ -112,6 +112,28 @@ def test_the_known_object_can_be_chosen_and_lengths_are_told(qtbot: QtBot, sessi
     assert "not moved" in panel.figures.text()
 
 
+@pytest.mark.parametrize("view", ["amplitude", "phase", "complex"])
+def test_each_title_names_the_release_of_its_own_picture(qtbot: QtBot, view: str) -> None:
+    session, dataset = Session(), letter_dataset()
+    canvas = letter_canvas(dataset)
+    session.apply(opened("first", replace(canvas, mode="2026-07")), opened("second", canvas), DatasetOpened(dataset))
+    panel = ABPanel(session)
+    answering = Answering(session, panel)
+    show(qtbot, panel, 700, 600)
+    panel.view.choose(view)  # type: ignore[arg-type]
+    for a, b, titles in (
+        (A, B, ("A · PtychoPINN 2026-07 · ", "B, as aligned · ")),
+        (B, A, ("A · ", "B, as aligned · PtychoPINN 2026-07 · ")),
+        (A, DATASET_ID, ("A · PtychoPINN 2026-07 · ", "B, as aligned · ")),
+    ):
+        panel.a.choose(a)
+        panel.b.choose(b)
+        for view_of, start in zip(panel.views, titles, strict=True):
+            assert view_of.title.startswith(start)
+            assert view_of.title.count("PtychoPINN") == start.count("PtychoPINN")
+    assert answering.asked[-1] == ComparisonRequest(A, DATASET_ID)
+
+
 def test_blinking_shows_one_after_the_other_and_stops(qtbot: QtBot, session: Session) -> None:
     panel = ABPanel(session)
     answering = Answering(session, panel)

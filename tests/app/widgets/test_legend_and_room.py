@@ -89,3 +89,14 @@ def test_the_axes_stay_while_a_curve_grows_a_little_and_follow_when_it_grows_mor
     assert before[0][1] > 129
     assert grown(140) == before
     assert grown(200)[0][1] > 199
+
+
+def test_fitted_axes_are_painted_in_a_later_turn(qtbot: QtBot) -> None:
+    plot = _plot(qtbot)
+    viewport = plot._graphics.viewport()
+    plot.settle()
+    assert not viewport.updatesEnabled()
+    qtbot.waitUntil(viewport.updatesEnabled)
+    plot.hide()
+    plot.settle()
+    assert viewport.updatesEnabled(), "what is hidden is painted when it is shown"
