@@ -52,9 +52,10 @@ class PanelPlace(QWidget):
             layout = self.layout()
             assert layout is not None
             layout.addWidget(self._panel)
+            # Wired first: what it asks for when it is shown must be heard.
+            self.built.emit(self._panel)
             # By itself the layout would show it in a later turn of the event loop, without a keyboard until then.
             self._panel.show()
-            self.built.emit(self._panel)
         return self._panel
 
     def minimumSizeHint(self) -> QSize:  # Qt's name
