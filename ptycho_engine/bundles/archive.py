@@ -20,7 +20,8 @@ from ptycho_engine.zip_directory import open_zip
 _LOCAL_HEADER = struct.Struct("<4s2B4HL2L2H")
 _ENCRYPTED_BITS = 0x1 | 0x40 | 0x2000
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_BLOCK = 2**20
+_BLOCK = 2**24
+"""Read at once: the weights of most networks come in one piece, which need not be put together."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
