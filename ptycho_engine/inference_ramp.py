@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho_engine.arrays import ComplexArray, PositionArray
+from ptycho_engine.arrays import PositionArray
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.documents import Canvas
 from ptycho_engine.physics.forward import light_on_object, modes_on_object
@@ -171,11 +171,3 @@ def _step(products: torch.Tensor) -> torch.Tensor:
     held = _SINGULAR * normal.diagonal().sum() + torch.finfo(torch.float64).tiny
     step: torch.Tensor = torch.linalg.solve(normal + held * torch.eye(2).to(normal), lacking)
     return step
-
-
-def turned(object_: ComplexArray, slope: NDArray[np.float64]) -> ComplexArray:
-    """Return an object whose phase rises more by a slope ``(y, x)`` [rad/px]; the middle stays as it is."""
-    down, right = (
-        np.exp(1j * one * (np.arange(count) - count / 2)) for one, count in zip(slope, object_.shape, strict=True)
-    )
-    return np.asarray(object_ * np.outer(down, right), np.complex64)

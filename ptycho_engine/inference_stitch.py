@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_engine.arrays import ComplexArray, PositionArray, frozen_array
+from ptycho_engine.diagnostics.registration import ramp
 from ptycho_engine.documents import Canvas, Rectangle
 from ptycho_engine.geometry.canvas import CanvasStitcher, stitch_weights
 from ptycho_engine.inference_compatibility import CompatibilityMode
 from ptycho_engine.inference_job import InferenceJob
-from ptycho_engine.inference_ramp import turned
 
 
 class Stitch(Protocol):
@@ -81,7 +81,8 @@ class LiveStitch:
         if self._factors != (1.0, 1.0):
             object_ = scaled_parts(object_, *self._factors)
         if self._slope.any():
-            object_ = turned(object_, self._slope)
+            rising = ramp(object_.shape, (float(self._slope[0]), float(self._slope[1])))
+            object_ = np.asarray(object_ * rising, np.complex64)
         return canvas if object_ is canvas.object_ else replace(canvas, object_=frozen_array(object_))
 
     def damage(self) -> Rectangle:

@@ -61,14 +61,6 @@ class PointBins:
         return BinnedPoints(mean.reshape(self._side, self._side), origin, self._bin_size)
 
 
-def bin_points(points: NDArray[np.floating], figures: NDArray[np.floating], most_bins: int = 256) -> BinnedPoints:
-    """Return the mean figure of ``(n, 2)`` points ``(y, x)`` in each of up to ``most_bins`` x ``most_bins`` bins.
-
-    Points whose figure is not finite do not count.
-    """
-    return PointBins(points, most_bins).mean(figures)
-
-
 def nearest_point(points: NDArray[np.floating], y: float, x: float) -> int | None:
     """Return the index of the point nearest to a place, ``None`` if there are none."""
     if len(points) == 0:

@@ -1,6 +1,7 @@
 """Bring two pictures of one object together: sub-pixel shift, ramp of the phase, complex factor.
 
-None of the three can be told from diffraction patterns, so two good reconstructions may differ by them.
+None of the three can be told from diffraction patterns alone, without a known probe and the middle of the detector, so
+two good reconstructions may differ by them.
 """
 
 from dataclasses import dataclass

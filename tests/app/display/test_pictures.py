@@ -7,7 +7,7 @@ import pytest
 
 from app.display.canvas_pictures import VIEWS, View, canvas_picture, coverage_count, describe_offsets, truth_on_canvas
 from app.display.curves import drawable, running_mean
-from app.display.density import bin_points, nearest_point
+from app.display.density import PointBins, nearest_point
 from app.display.exports import csv_bytes, json_bytes, with_suffix
 from app.display.patch_numbers import misfit, patch_numbers, scale_factor, shown_values
 from ptycho_engine.arrays import ComplexArray, frozen_array
@@ -117,11 +117,11 @@ def test_the_misfit_is_relative_to_what_was_measured() -> None:
 
 def test_points_are_binned_by_their_mean() -> None:
     points = RNG.uniform(0, 10, (5000, 2))
-    bins = bin_points(points, points[:, 0])
+    bins = PointBins(points).mean(points[:, 0])
     rows = np.nanmean(bins.mean, axis=1)
     centres = bins.origin[0] + bins.bin_size[0] * (np.arange(len(rows)) + 0.5)
     np.testing.assert_allclose(rows, centres, atol=bins.bin_size[0])
-    assert np.isnan(bin_points(points, np.full(5000, np.nan)).mean).all()
+    assert np.isnan(PointBins(points).mean(np.full(5000, np.nan)).mean).all()
 
 
 def test_the_nearest_point_is_found_in_row_and_column() -> None:
