@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFontMetrics
 
 from app.display.colormaps import colour_table
 from app.display.levels import Levels, Scaling, nice_ticks, scale_level
-from app.widgets.plot_colours import PlotColours
+from app.widgets.plot_colours import PlotColours, mixed
 
 BAR_WIDTH = 14
 Tick = tuple[float, str]
@@ -92,7 +92,8 @@ class ColourBar:
         """Follow the palette."""
         self._axis.setPen(QColor(colours.foreground))
         self._axis.setTextPen(QColor(colours.foreground))
-        self._view.setBorder(QColor(colours.grid))
+        # Painted in a colour that lets nothing through: blending such a line takes as long as half of a picture.
+        self._view.setBorder(mixed(colours.foreground, colours.background, colours.grid.alphaF()))
 
 
 def tick_text(value: float) -> str:
