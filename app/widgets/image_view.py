@@ -21,12 +21,10 @@ from app.widgets.colour_bar import ColourBar, Tick
 from app.widgets.colour_wheel import ColourWheel
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.overlays import Overlay
-from app.widgets.plot_colours import plot_colours
+from app.widgets.plot_colours import PALETTE_EVENTS, plot_colours
 from app.widgets.read_out import place_text, value_text
 from app.widgets.scale_bar import ScaleBar
 from app.widgets.titled_picture import titled_picture
-
-PALETTE_EVENTS = (QEvent.Type.PaletteChange, QEvent.Type.ApplicationPaletteChange)
 
 
 @dataclass(frozen=True, slots=True)

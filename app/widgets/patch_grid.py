@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.display.levels import Levels
 from app.display.mosaic import GAP_PX, MosaicGeometry, best_columns, make_mosaic, mosaic_geometry
-from app.widgets.image_view import PALETTE_EVENTS, ImageView, Reading
-from app.widgets.plot_colours import plot_colours
+from app.widgets.image_view import ImageView, Reading
+from app.widgets.plot_colours import PALETTE_EVENTS, plot_colours
 
 
 class PatchGrid(QWidget):
