@@ -64,7 +64,8 @@ def test_a_click_tells_its_place(qtbot: QtBot) -> None:
 
 def _looks_of(view: ImageView) -> QImage:
     settle()
-    return view.graphics.grab().toImage()
+    picture: QImage = view.graphics.grab().toImage()
+    return picture
 
 
 def test_a_view_looks_the_same_however_it_came_to_its_colours_and_range(qtbot: QtBot) -> None:
