@@ -90,6 +90,7 @@ def test_what_must_be_seen_at_once_is_a_notice(shown: Shown) -> None:
     assert shown.window.notice_bar.messages() == ["The training goes on, but cannot be saved: no room."]
 
 
+@pytest.mark.timeout(count(180, 3600))
 def test_closed_at_any_moment_the_window_leaves_nothing_behind(qtbot: QtBot, tmp_path: Path) -> None:
     moments = random.Random(3)
     for number in range(count(2, 100)):
@@ -118,6 +119,7 @@ def _has_done(shown: Shown, n_steps: int) -> bool:
     return shown.state.job is not None and shown.state.job.n_done >= n_steps
 
 
+@pytest.mark.timeout(count(180, 3600))
 def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_runs(
     qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_window_that_loses_its_display_comes_back_to_its_training(qtbot: QtBot
     shown.end()
 
 
+@pytest.mark.timeout(count(180, 3600))
 def test_many_runs_in_one_process_leave_threads_and_files_as_they_were(qtbot: QtBot, tmp_path: Path) -> None:
     shown = Shown(qtbot, tmp_path / "runs")
     shown.open(SCAN)
@@ -284,6 +287,7 @@ def test_one_bad_entry_costs_nothing_else(name: str) -> None:
     assert SettingsStore().problem == ""
 
 
+@pytest.mark.timeout(count(180, 3600))
 def test_random_settings_never_stop_the_start(tmp_path: Path) -> None:
     moments = random.Random(0)
     whole = json.dumps({"schema": 1, "recent_files": ["/a"] * 5, "docks": {"train": "AAAA"}}).encode()
