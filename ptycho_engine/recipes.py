@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ptycho_engine.arrays import ComplexArray
-from ptycho_engine.config import SUPPORTED_SIDES, ModelConfig, TrainConfig
+from ptycho_engine.config import SUPPORTED_SIDES, TRANSFORMS_WITH_STATE, ModelConfig, TrainConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.architectures import ARCHITECTURES
 from ptycho_engine.physics.scaling import probe_energy
@@ -97,7 +97,7 @@ def _chosen(name: str, base: ModelConfig, recipe: ModelConfig) -> ModelConfig:
     architecture = ARCHITECTURES.get(name)
     # PtychoPINN's generators take the input and the groups that the recipe prefers; its CNN takes only its own.
     model = base if architecture.has_ladder else recipe
-    if model.input_transform == "standardised":
+    if model.input_transform in TRANSFORMS_WITH_STATE:
         model = replace(model, input_transform="log1p")  # A generator keeps no mean pattern.
     return replace(model, architecture=name, output=architecture.outputs[0])
 
@@ -181,7 +181,7 @@ def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) ->
     """
     changes: dict[str, Any] = {}
     if base.forward_model != "counts":
-        changes = {"architecture": "full_patch_cnn", "cbam_encoder": False, "input_transform": "standardised"}
+        changes = {"architecture": "full_patch_cnn", "cbam_encoder": False, "input_transform": "backpropagated"}
     model = replace(base, object_big=False, n_filters_scale=1, **changes)
     return _one_cycle(base, model, probe, batch_size)
 
