@@ -18,6 +18,7 @@ import pytest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from app.collector import Collector
 from app.jobs import unfinished
 from app.settings import Settings, SettingsStore, config_folder, state_folder
 from app.signals import EndSignals
@@ -160,6 +161,8 @@ def test_many_runs_in_one_process_leave_threads_and_files_as_they_were(qtbot: Qt
     shown = Shown(qtbot, tmp_path / "runs")
     shown.open(SCAN)
     process = psutil.Process()
+    collector = Collector()
+    shown.application.controller.runner.idle.connect(collector.collect_all)
 
     def run_some(number: int) -> None:
         for _ in range(number):
@@ -167,11 +170,18 @@ def test_many_runs_in_one_process_leave_threads_and_files_as_they_were(qtbot: Qt
             shown.settle()
 
     run_some(count(2, 200))
-    before = (process.num_threads(), process.num_fds(), threading.active_count())
+    threads, python_threads, files = process.num_threads(), threading.active_count(), process.num_fds()
     memory = process.memory_info().rss
-    run_some(count(4, 2000))
-    assert (process.num_threads(), process.num_fds(), threading.active_count()) == before
-    assert process.memory_info().rss - memory < 50 * 2**20
+    number = count(4, 2000)
+    run_some(number)
+    growth = process.memory_info().rss - memory
+    sys.stderr.write(f"{number} runs: {growth / 2**20:.1f} MiB more, {process.num_threads() - threads} threads more\n")
+    # Fewer are right: Qt ends a thread of its pool that has had nothing to do for a while.
+    assert process.num_threads() <= threads
+    assert threading.active_count() <= python_threads
+    assert process.num_fds() == files
+    assert growth < 50 * 2**20
+    collector.stop()
     shown.end()
 
 
