@@ -317,7 +317,7 @@ class Trainer:
 
     def predict_merged(self, patches: torch.Tensor, batch: Batch, scene: Scene) -> torch.Tensor:
         """Return what is predicted of the one object that all patches of a batch are merged into."""
-        seen = see_shared_object(patches, batch.positions, scene.probe)
+        seen = see_shared_object(patches, batch.positions, scene.probe, self.plan.own_weight)
         # Merged already: the forward model must not merge the groups once more.
         model = replace(self.plan.model, object_big=False)
         return self.profile.predict(self.network, seen, batch.local_offsets, scene.probe, model)
