@@ -23,7 +23,8 @@ NEAR_THE_NOISE = 5.0
 """Poisson deviance per pixel up to which the R-factor is one of rare photons: a network that predicts them rightly has
 a greater one than an empty object that predicts none. Healthy trainings at 1e5 photons were seen at 2.5 meanwhile."""
 BELOW_STRANGERS = 0.98
-"""Part of the deviance with strangers below which a network has learned something of rare photons."""
+"""Part of the deviance with strangers below which a network has learned something of rare photons. Of 1e3 photons a
+pattern, networks that learned nothing were seen at 1.000 and 1.001, one that learned at 0.90."""
 
 
 @dataclass(frozen=True, slots=True)
