@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
+from ptycho_engine.models.fused_convolution import convolve_relu
 from ptycho_engine.models.releases import RELEASES
 
 # In units of n_filters_scale; the encoder's first entry, the input channels, is put before.
@@ -52,6 +53,7 @@ class DoubleConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, batch_norm: bool) -> None:
         super().__init__()
+        self.normalised = batch_norm
         self.conv1 = conv3x3(inputs, outputs)
         self.conv2 = conv3x3(outputs, outputs)
         self.bn1 = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
@@ -59,6 +61,8 @@ class DoubleConv(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the features ``(B, outputs, H, W)``."""
+        if not self.normalised:
+            return convolve_relu(self.conv2, convolve_relu(self.conv1, features))
         features = functional.relu(self.bn1(self.conv1(features)))
         return functional.relu(self.bn2(self.conv2(features)))
 
@@ -186,6 +190,20 @@ class Encoder(nn.Module):
         return images, wide[:-1]
 
 
+class Merge(nn.Sequential):
+    """Two convolutions with ReLU, of features beside those of the encoder."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(conv3x3(inputs, outputs), nn.ReLU(), conv3x3(outputs, outputs), nn.ReLU())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features ``(B, outputs, H, W)``."""
+        for layer in self:
+            if isinstance(layer, nn.Conv2d):
+                features = convolve_relu(layer, features)
+        return features
+
+
 class Ascent(nn.Module):
     """From the bottleneck to features of half the patch's side; the base of the decoders."""
 
@@ -199,7 +217,7 @@ class Ascent(nn.Module):
         if self.uses_skips:
             seen = reversed(encoder_ladder(model)[1:-1])
             self.merge_blocks = nn.ModuleList(
-                _merge(outputs + skipped, outputs) for outputs, skipped in zip(ladder[1:], seen, strict=True)
+                Merge(outputs + skipped, outputs) for outputs, skipped in zip(ladder[1:], seen, strict=True)
             )
         if model.decoder_attention != "none":
             self.attention_blocks = nn.ModuleList(decoder_attention(model, outputs) for outputs in ladder[1:])
@@ -220,10 +238,6 @@ class Ascent(nn.Module):
                 seen = functional.interpolate(seen, size=features.shape[-2:], mode="bilinear", align_corners=False)
             features = weigh(merge(torch.cat((features, seen), dim=1)))
         return features
-
-
-def _merge(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(conv3x3(inputs, outputs), nn.ReLU(), conv3x3(outputs, outputs), nn.ReLU())
 
 
 def decoder_attention(model: ModelConfig, channels: int) -> nn.Module:

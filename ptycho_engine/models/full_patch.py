@@ -12,6 +12,7 @@ from torch.nn import functional
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.blocks import Ascent, Encoder, channel_count, conv3x3, decoder_ladder
+from ptycho_engine.models.fused_convolution import convolve_relu
 from ptycho_engine.models.input_transform import transform_input
 from ptycho_engine.models.network import PatchModule
 from ptycho_engine.models.starts import draw_open_he
@@ -34,9 +35,9 @@ class FullHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the raw quantity ``(B, channels, N, N)``."""
-        features = functional.relu(self.conv1(features))
+        features = convolve_relu(self.conv1, features)
         features = functional.interpolate(features, scale_factor=2, mode="nearest")
-        raw: Tensor = self.conv3(functional.relu(self.conv2(features)))
+        raw: Tensor = self.conv3(convolve_relu(self.conv2, features))
         return raw
 
     def start_at_zero(self) -> None:
