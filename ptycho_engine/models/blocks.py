@@ -13,6 +13,7 @@ from torch.nn import functional
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.fused_convolution import convolve_relu
+from ptycho_engine.models.reductions import greatest_over, mean_over
 from ptycho_engine.models.releases import RELEASES
 
 # In units of n_filters_scale; the encoder's first entry, the input channels, is put before.
@@ -80,7 +81,7 @@ class ChannelGate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weighed features, of the same shape."""
-        weights = torch.sigmoid(self.mlp(features.mean(dim=(2, 3))) + self.mlp(features.amax(dim=(2, 3))))
+        weights = torch.sigmoid(self.mlp(mean_over(features, 2, 3)) + self.mlp(greatest_over(features, 2, 3)))
         return features * weights[:, :, None, None]
 
 
@@ -93,7 +94,7 @@ class SpatialGate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weighed features, of the same shape."""
-        summary = torch.cat((features.amax(dim=1, keepdim=True), features.mean(dim=1, keepdim=True)), dim=1)
+        summary = torch.stack((greatest_over(features, 1), mean_over(features, 1)), dim=1)
         return features * torch.sigmoid(self.compress(summary))
 
 
@@ -120,7 +121,7 @@ class EfficientAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weighed features, of the same shape."""
-        means = features.mean(dim=(2, 3))[:, None]
+        means = mean_over(features, 2, 3)[:, None]
         return features * torch.sigmoid(self.conv(means))[:, 0, :, None, None]
 
 
