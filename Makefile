@@ -58,7 +58,7 @@ test: setup lint types
 faults: setup
 	@echo "==> Faults"
 	PTYCHOSCOPE_FAULTS=1 PTYCHOSCOPE_KILLS=200 PTYCHOSCOPE_SIGNALS=50 PTYCHOSCOPE_PICKLES=1000000 PTYCHOSCOPE_FILES=5000 \
-	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -o timeout=7200 \
+	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -o timeout=7200 -o faulthandler_timeout=0 \
 	$(or $(ARGS),tests/faults tests/engine/test_kill.py tests/engine/test_mutated_files.py tests/engine/test_mutated_pickles.py)
 
 screenshots: setup

@@ -25,6 +25,8 @@ __all__ = [
 
 SUPPORTED_SIDES = (64, 128, 256)
 """The patch sides N, in pixels, for which the networks have a ladder of filters."""
+TRANSFORMS_WITH_STATE = ("standardised", "backpropagated")
+"""Values of ``ModelConfig.input_transform`` for which the network keeps something of the scan it was trained on."""
 
 _DRAW_AMPLITUDE_AND_PHASE = ("full_patch_cnn",)
 """Architectures without heads for real and imaginary part."""
@@ -140,8 +142,9 @@ class ModelConfig(Config):
     input_transform: str = option(
         "none",
         "What is done to the normalised input before the first layer; standardised: the mean pattern of the training "
-        "is taken off, and what is left is divided by its standard deviation",
-        choices=("none", "log1p", "sqrt", "instancenorm", "standardised"),
+        "is taken off, and what is left is divided by its standard deviation; backpropagated: the same, and beside it "
+        "what it propagates back to at the specimen, under the probe of the training",
+        choices=("none", "log1p", "sqrt", "instancenorm", *TRANSFORMS_WITH_STATE),
         advanced=True,
     )
     fno_modes: int = option(

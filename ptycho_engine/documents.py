@@ -5,6 +5,7 @@ holding a GPU. Conventions: positions are ``(y, x)`` in object pixels, and the p
 ``object[y - N/2 : y + N/2, x - N/2 : x + N/2]``.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -299,6 +300,8 @@ class FitFigures:
     """Patches of the sample."""
     scan: Literal["test", "training"]
     """Where the sample was taken from."""
+    mean_deviance: float = math.nan
+    """The Poisson deviance of each pattern against the mean of the others; NaN in older records."""
 
 
 @dataclass(frozen=True, slots=True)

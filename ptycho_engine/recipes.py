@@ -12,10 +12,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ptycho_engine.arrays import ComplexArray
-from ptycho_engine.config import SUPPORTED_SIDES, ModelConfig, TrainConfig
+from ptycho_engine.config import SUPPORTED_SIDES, TRANSFORMS_WITH_STATE, ModelConfig, TrainConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.architectures import ARCHITECTURES
 from ptycho_engine.physics.scaling import probe_energy
@@ -25,6 +24,8 @@ COUNT_START = 0.6
 """Real part at which a network of real and imaginary part starts. Of its reach, -0.8 to 1.2 and +-1.2, the factors of
 both parts then make -1.3 to 2 and +-2 of a transparent object: room for every phase, and more."""
 _USUAL_BATCH = 16
+_OWN_WEIGHT = 1e-2
+"""Enough where no other patch lies, next to nothing where others do."""
 
 Schedule = Callable[[float], float]
 """From the part of the training that is done (0 to 1) to the learning rate, as a part of its peak."""
@@ -46,6 +47,8 @@ class Plan:
     """Greatest gradient norm in running medians; ``None`` clips nothing."""
     shared_object: bool = False
     """Whether patterns are predicted from one object into which all patches of a batch are merged."""
+    own_weight: float = 1.0
+    """What a patch counts in that object at its own position, in parts of what others count."""
 
 
 def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
@@ -97,7 +100,7 @@ def _chosen(name: str, base: ModelConfig, recipe: ModelConfig) -> ModelConfig:
     architecture = ARCHITECTURES.get(name)
     # PtychoPINN's generators take the input and the groups that the recipe prefers; its CNN takes only its own.
     model = base if architecture.has_ladder else recipe
-    if model.input_transform == "standardised":
+    if model.input_transform in TRANSFORMS_WITH_STATE:
         model = replace(model, input_transform="log1p")  # A generator keeps no mean pattern.
     return replace(model, architecture=name, output=architecture.outputs[0])
 
@@ -179,11 +182,12 @@ def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) ->
 
     For counts the network must draw real and imaginary part, so it is PtychoPINN's own, trained in the same way.
     """
-    changes: dict[str, Any] = {}
-    if base.forward_model != "counts":
-        changes = {"architecture": "full_patch_cnn", "cbam_encoder": False, "input_transform": "standardised"}
-    model = replace(base, object_big=False, n_filters_scale=1, **changes)
-    return _one_cycle(base, model, probe, batch_size)
+    model = replace(base, object_big=False, n_filters_scale=1)
+    if base.forward_model == "counts":
+        return _one_cycle(base, model, probe, batch_size)
+    changes = {"architecture": "full_patch_cnn", "cbam_encoder": False, "input_transform": "backpropagated"}
+    plan = _one_cycle(base, replace(model, **changes), probe, batch_size)  # type: ignore[arg-type]
+    return replace(plan, own_weight=_OWN_WEIGHT)
 
 
 def _one_cycle(base: ModelConfig, model: ModelConfig, probe: ComplexArray, batch_size: int | None) -> Plan:

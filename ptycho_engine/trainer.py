@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ptycho_engine.arrays import FloatArray
 from ptycho_engine.batches import Batch, GroupBatches
-from ptycho_engine.config import TrainConfig
+from ptycho_engine.config import TRANSFORMS_WITH_STATE, TrainConfig
 from ptycho_engine.device import arithmetic
 from ptycho_engine.documents import Bundle, CountStatistics
 from ptycho_engine.gradient_clip import GradientClip
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state
+from ptycho_engine.physics.forward import light_on_object
 from ptycho_engine.physics.shared_object import see_shared_object
 from ptycho_engine.profiles import AmplitudeProfile, CountProfile, Profile
 from ptycho_engine.ranks import ALONE, Ranks
@@ -180,8 +181,9 @@ class Trainer:
         scans
             Patterns of each scan of the training, the one that gives the network its scale first.
         """
-        if self.plan.model.input_transform == "standardised":
-            self.network.autoencoder.set_standard(*_standard(scans))
+        if self.plan.model.input_transform in TRANSFORMS_WITH_STATE:
+            light = light_on_object(self.scene.probe, self.plan.model)
+            self.network.autoencoder.set_standard(*_standard(scans), light)
         self._match_level(scans[0])
 
     def _match_level(self, batches: GroupBatches) -> None:
@@ -315,7 +317,7 @@ class Trainer:
 
     def predict_merged(self, patches: torch.Tensor, batch: Batch, scene: Scene) -> torch.Tensor:
         """Return what is predicted of the one object that all patches of a batch are merged into."""
-        seen = see_shared_object(patches, batch.positions, scene.probe)
+        seen = see_shared_object(patches, batch.positions, scene.probe, self.plan.own_weight)
         # Merged already: the forward model must not merge the groups once more.
         model = replace(self.plan.model, object_big=False)
         return self.profile.predict(self.network, seen, batch.local_offsets, scene.probe, model)

@@ -56,6 +56,7 @@ from app.state.figure_changes import (
 )
 from app.state.job_changes import held_job, with_preview, without_finding
 from app.state.loss_changes import with_loss
+from app.state.old_results import without_old_results
 from app.state.preview_history import PreviewHistory, PreviewsRead
 from app.state.queue import QueueChanged
 from app.state.readings import FrameRead, GroupsFound, RegionSummed, ScanReading, ScanSummarised
@@ -138,7 +139,7 @@ def _reduce_app(state: AppState, event: AppEvent, time_s: float) -> AppState:
         case JobPausing() | JobHeld():
             return _change_job(state, event.job_id, lambda job: held_job(job, event))
         case JobEnded():
-            return _end(state, event)
+            return without_old_results(_end(state, event), time_s)
         case DocumentChosen():
             return chosen(state, event.id)
         case DocumentClosed():

@@ -65,3 +65,23 @@ def empty_r_factor(measured: FloatArray, empty: FloatArray) -> float:
     if own <= 0:
         return float("nan")
     return r_factor(np.asarray(empty * np.float32(np.sqrt(energy / own))), measured)
+
+
+def mean_deviance(measured: FloatArray, intensity_scale: float) -> float:
+    """Return the Poisson deviance per pixel of each pattern against the mean of the others.
+
+    Where photons are rare this, and not an empty object, is what a network must pass to have learned something: one
+    that draws the same patch for every pattern comes to about this.
+
+    Parameters
+    ----------
+    measured
+        (k, N, N) amplitudes on network scale; NaN comes back for less than two.
+    intensity_scale
+        S, as of :func:`poisson_deviance`.
+    """
+    if len(measured) < 2:
+        return float("nan")
+    intensities = np.square(measured.astype(np.float64))
+    others = (intensities.sum(axis=0) - intensities) / (len(measured) - 1)
+    return poisson_deviance(np.sqrt(others), measured, intensity_scale)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
+from ptycho_engine.models.backpropagation import BACKPROPAGATED_CHANNELS
 from ptycho_engine.models.fused_convolution import convolve_relu
 from ptycho_engine.models.reductions import greatest_over, mean_over
 from ptycho_engine.models.releases import RELEASES
@@ -27,9 +28,14 @@ def channel_count(model: ModelConfig) -> int:
     return model.channels if model.object_big else 1
 
 
+def input_count(model: ModelConfig) -> int:
+    """Return the channels that the first layer reads."""
+    return channel_count(model) * (BACKPROPAGATED_CHANNELS if model.input_transform == "backpropagated" else 1)
+
+
 def encoder_ladder(model: ModelConfig) -> tuple[int, ...]:
     """Return the filters before, between and after the encoder blocks."""
-    return (channel_count(model), *_scaled(_ENCODER_LADDERS, model))
+    return (input_count(model), *_scaled(_ENCODER_LADDERS, model))
 
 
 def decoder_ladder(model: ModelConfig) -> tuple[int, ...]:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ptycho_engine.config import ModelConfig
+from ptycho_engine.config import TRANSFORMS_WITH_STATE, ModelConfig
 from ptycho_engine.errors import ConfigError
-from ptycho_engine.models.blocks import Ascent, Encoder, channel_count, conv3x3, decoder_ladder
+from ptycho_engine.models.backpropagation import Backpropagation
+from ptycho_engine.models.blocks import Ascent, Encoder, channel_count, conv3x3, decoder_ladder, input_count
 from ptycho_engine.models.fused_convolution import convolve_relu
 from ptycho_engine.models.input_transform import transform_input
 from ptycho_engine.models.network import PatchModule
@@ -23,20 +24,22 @@ _START_GAIN = 0.02
 class FullHead(nn.Module):
     """Features at half the side in, one raw quantity over the whole patch out.
 
-    Most filters stay at half the side: at the full side every filter costs four times as much.
+    Most filters stay at half the side: at the full side every filter costs four times as much. What patterns propagate
+    back to, where the network makes it, comes in at the full side: no detail of it must pass the bottleneck.
     """
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
         features = decoder_ladder(model)[-1]
         self.conv1 = conv3x3(features, features // 2)
-        self.conv2 = conv3x3(features // 2, features // 4)
+        self.conv2 = conv3x3(features // 2 + input_count(model) - channel_count(model), features // 4)
         self.conv3 = conv3x3(features // 4, channel_count(model))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the raw quantity ``(B, channels, N, N)``."""
+    def forward(self, features: Tensor, back: Tensor) -> Tensor:
+        """Return the raw quantity ``(B, channels, N, N)``; ``back`` may have no channels."""
         features = convolve_relu(self.conv1, features)
         features = functional.interpolate(features, scale_factor=2, mode="nearest")
+        features = torch.cat((features, back), dim=1) if back.shape[1] else features
         raw: Tensor = self.conv3(convolve_relu(self.conv2, features))
         return raw
 
@@ -54,9 +57,9 @@ class FullDecoder(Ascent):
         super().__init__(model, batch_norm=batch_norm)
         self.head = FullHead(model)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the raw quantity ``(B, channels, N, N)``."""
-        raw: Tensor = self.head(self.climb(features))
+    def forward(self, features: Tensor, back: Tensor) -> Tensor:
+        """Return the raw quantity ``(B, channels, N, N)``; ``back`` may have no channels."""
+        raw: Tensor = self.head(self.climb(features), back)
         return raw
 
 
@@ -78,9 +81,11 @@ class FullPatchCnn(PatchModule):
                 "Choose the architecture cnn.",
             )
         self.transform = model.input_transform
-        if self.transform == "standardised":
+        if self.transform in TRANSFORMS_WITH_STATE:
             self.register_buffer("input_mean", torch.zeros(model.n, model.n))
             self.register_buffer("input_deviation", torch.ones(1))
+        if self.transform == "backpropagated":
+            self.backpropagation = Backpropagation(model.n)
         self.register_buffer("output_scale", torch.ones(1))
         self.encoder = Encoder(model)
         self.decoder_amp = FullDecoder(model, batch_norm=False)
@@ -88,19 +93,26 @@ class FullPatchCnn(PatchModule):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return amplitude and phase of ``images``, all ``(B, channels, N, N)``."""
-        bottleneck = self.encoder(self._seen(images))
-        amplitude = self.output_scale * 2.0 * torch.sigmoid(self.decoder_amp(bottleneck).float())
-        return amplitude, math.pi * torch.tanh(self.decoder_phase(bottleneck).float())
+        seen = self._seen(images)
+        bottleneck, back = self.encoder(seen), seen[:, images.shape[1] :]
+        amplitude = self.output_scale * 2.0 * torch.sigmoid(self.decoder_amp(bottleneck, back).float())
+        return amplitude, math.pi * torch.tanh(self.decoder_phase(bottleneck, back).float())
 
-    def set_standard(self, mean: Tensor, deviation: float) -> None:
-        """Set what patterns are compared with: the (N, N) mean pattern, and the spread about it."""
+    def set_standard(self, mean: Tensor, deviation: float, light: Tensor) -> None:
+        """Set what patterns are compared with: the (N, N) mean pattern, the spread about it, and the (N, N) probe."""
         self.input_mean.copy_(mean)
         self.input_deviation.fill_(deviation)
+        if self.transform == "backpropagated":
+            self.backpropagation.set_light(light)
 
     def _seen(self, images: Tensor) -> Tensor:
+        if self.transform not in TRANSFORMS_WITH_STATE:
+            return transform_input(images, self.transform)
+        differences = (images - self.input_mean) / self.input_deviation
         if self.transform == "standardised":
-            return (images - self.input_mean) / self.input_deviation
-        return transform_input(images, self.transform)
+            return differences
+        seen: Tensor = self.backpropagation(differences)
+        return seen
 
     def start_transparent(self, amplitude: float) -> None:
         """Set the amplitude of a transparent object, and the heads to start there."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ptycho_engine.config import ModelConfig
+from ptycho_engine.config import TRANSFORMS_WITH_STATE, ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.blocks import channel_count, conv3x3
 from ptycho_engine.models.input_transform import transform_input
@@ -62,9 +62,9 @@ class Generator(PatchModule):
                 f"a pattern of side {model.n} has no {model.fno_modes} frequencies",
                 f"Choose fno_modes of at most {highest}.",
             )
-        if model.input_transform == "standardised":
+        if model.input_transform in TRANSFORMS_WITH_STATE:
             raise ConfigError(
-                "PtychoPINN's generators keep no mean pattern to standardise their input with",
+                "PtychoPINN's generators keep nothing of a scan to compare their input with",
                 "Choose input_transform log1p, or the architecture full_patch_cnn.",
             )
         self.channels = channel_count(model)

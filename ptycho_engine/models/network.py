@@ -20,8 +20,8 @@ class PatchModule(nn.Module):
     is_generator: ClassVar[bool] = False
     """Whether bundles hold its tensors twice, as ``model.generator`` before they do as ``model.autoencoder``."""
 
-    def set_standard(self, mean: Tensor, deviation: float) -> None:
-        """Set the (N, N) mean pattern and the spread about it that patterns are compared with, in a network that does.
+    def set_standard(self, mean: Tensor, deviation: float, light: Tensor) -> None:
+        """Set the (N, N) mean pattern and the spread about it that patterns are compared with, and the (N, N) probe.
 
         Networks with another ``ModelConfig.input_transform`` compare with nothing.
         """

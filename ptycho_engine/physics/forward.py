@@ -49,7 +49,7 @@ def predict_amplitude(
         (B, C, N, N) float32, zero frequency in the middle.
     """
     n = patches.shape[-1]
-    light = light_on_object(probe, model) * _checkerboard(n, probe)
+    light = light_on_object(probe, model) * checkerboard(n, probe)
     waves = seen_patches(patches, local_offsets, probe, model) * light
     return _centred(torch.fft.fft2(waves, norm="ortho"), n).abs()
 
@@ -108,7 +108,7 @@ def predict_intensity_rectangular(
     illumination = modes_on_object(probe, model) * field_scale
     seen = seen_patches(patches, local_offsets, probe, model)
     scaled = torch.complex(real_scale * seen.real, imaginary_scale * seen.imag)
-    waves = scaled[:, :, None] * (illumination * _checkerboard(n, probe))
+    waves = scaled[:, :, None] * (illumination * checkerboard(n, probe))
     fields = torch.view_as_real(torch.fft.fft2(waves, norm="ortho"))
     return _centred(fields.square().sum(dim=-1).sum(dim=2), n)
 
@@ -265,7 +265,7 @@ def _device_mask(n: int, device: str) -> torch.Tensor:
     return torch.from_numpy(soft_disk(n)).to(device)
 
 
-def _checkerboard(n: int, like: torch.Tensor) -> torch.Tensor:
+def checkerboard(n: int, like: torch.Tensor) -> torch.Tensor:
     """Return (N, N) of 1 and -1: times this, the spectrum of an even side comes out with zero frequency centred."""
     if n % 2:
         return torch.ones((), device=like.device)

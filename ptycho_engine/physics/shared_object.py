@@ -5,6 +5,11 @@ explains all the patterns that overlap, which is what ptychography rests on. A t
 the merged object, not from the patch drawn for it, is bound by this; a patch that disagrees with its neighbours then
 raises the loss of all of them.
 
+A pattern may be predicted from what the *other* patches of the batch say of its place. A network that has seen the
+noise of a pattern can lower the loss by drawing this noise into its patch; what others draw knows nothing of it, so
+that only what all of them see lowers the loss (the idea of Batson and Royer, Noise2Self, ICML 2019: predict each
+measurement from the others, and noise that is independent cannot be learned).
+
 The object is kept as tiles of the side of a patch, only where patches lie: memory depends on the number of patches and
 not on how far apart they are.
 """
@@ -18,7 +23,8 @@ from ptycho_engine.arrays import PositionArray
 from ptycho_engine.geometry.bilinear import read_between, share_out
 
 _LEAST_WEIGHT = 1e-6
-"""Added to the sum of weights, in parts of the brightest pixel of the probe: where no light falls, nothing is there."""
+"""Added to the sum of weights, in parts of the own weight and of the brightest pixel of the probe: where no light
+falls, nothing is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,15 @@ class _Places:
     n_pixels: int
 
 
-def see_shared_object(patches: torch.Tensor, positions: PositionArray, probe: torch.Tensor) -> torch.Tensor:
-    """Return what the probe sees at each position of the one object that all patches of a batch are merged into.
+def see_shared_object(
+    patches: torch.Tensor, positions: PositionArray, probe: torch.Tensor, own_weight: float = 1.0
+) -> torch.Tensor:
+    """Return what the probe sees at each position of the object that all patches of a batch are merged into.
 
     A pixel of the object is the mean of the patches over it, weighted by the light that fell on them:
     ``sum w O / sum w`` with w the intensity of the probe summed over its modes; patches are placed at **plus** their
-    positions and cut out again there, both with bilinear weights. A patch without neighbours comes back as it was,
-    up to the interpolation.
+    positions and cut out again there, both with bilinear weights. A patch without neighbours comes back as it was, up
+    to the interpolation.
 
     Parameters
     ----------
@@ -49,6 +57,9 @@ def see_shared_object(patches: torch.Tensor, positions: PositionArray, probe: to
         (B, C, 2) float64 [px] on the host, ``(y, x)``.
     probe
         (n_modes, N, N) complex64; its scale does not matter.
+    own_weight
+        What a patch counts at its own position, in parts of what others count; above 0. Much below 1, others decide
+        what is seen wherever they lie.
 
     Returns
     -------
@@ -61,10 +72,11 @@ def see_shared_object(patches: torch.Tensor, positions: PositionArray, probe: to
     light = light / light.max().clamp(min=torch.finfo(light.dtype).tiny)
     parts = torch.view_as_real(patches.reshape(-1, n, n)) * light[..., None]
     weighted = torch.cat((parts, light.expand(len(parts), n, n)[..., None]), dim=-1)
-    spread = share_out(weighted, places.down, places.right).reshape(-1, 3)
-    sums = torch.zeros(places.n_pixels, 3, device=patches.device).index_add(0, places.pixels, spread)
-    merged = sums[:, :2] / (sums[:, 2:] + _LEAST_WEIGHT)
-    wide = merged.index_select(0, places.pixels).reshape(-1, n + 1, n + 1, 2)
+    own = share_out(weighted, places.down, places.right)
+    sums = torch.zeros(places.n_pixels, 3, device=patches.device).index_add(0, places.pixels, own.reshape(-1, 3))
+    others = sums.index_select(0, places.pixels).reshape(own.shape) - (1.0 - own_weight) * own
+    # Where nothing lies, a difference of equal sums may come out below zero.
+    wide = others[..., :2] / (others[..., 2:].clamp(min=0.0) + own_weight * _LEAST_WEIGHT)
     seen = read_between(wide, places.down, places.right)
     return torch.view_as_complex(seen.contiguous()).reshape(patches.shape)
 

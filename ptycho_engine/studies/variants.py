@@ -36,6 +36,9 @@ VARIANTS: dict[str, Variant] = {
     "network of PtychoPINN": Variant(
         _centre_and_border, "centre and border drawn apart, SiLU for the amplitude, attention, input as it is"
     ),
+    "nothing propagated back": Variant(
+        _model(input_transform="standardised"), "the difference from the mean pattern alone"
+    ),
     "input as it is": Variant(_model(input_transform="none"), "the mean pattern left in what the network reads"),
     "input log1p": Variant(_model(input_transform="log1p"), "a logarithm instead of taking off the mean pattern"),
     "with attention": Variant(_model(cbam_encoder=True), "attention after each encoder block"),
@@ -45,6 +48,9 @@ VARIANTS: dict[str, Variant] = {
     ),
     "single patches": Variant(
         lambda plan: replace(plan, shared_object=False), "each pattern predicted from its own patch, random batches"
+    ),
+    "own patch counts": Variant(
+        lambda plan: replace(plan, own_weight=1.0), "each pattern predicted from its own patch as much as from others"
     ),
     "constant rate": Variant(lambda plan: replace(plan, schedule=constant), "no rise and no fall of the learning rate"),
     "cosine alone": Variant(

@@ -61,7 +61,11 @@ RAISING: dict[str, list[TrainingEvidence]] = {
         _training(STILL, drawn=_drawn(amplitude_variation=1e-5, demanded_variation=0.0), fit=BAD_FIT),
     ],
     # The first epochs of trainings on a real scan: one that never learned, one within SiLU's trough.
-    "not-learning": [_training([5.6e9, 6.2e8], fit=replace(BAD_FIT, r_factor=0.342, overlap_consistency=0.0))],
+    "not-learning": [
+        _training([5.6e9, 6.2e8], fit=replace(BAD_FIT, r_factor=0.342, overlap_consistency=0.0)),
+        # Of a thousand photons a pattern: nothing is gained on the likelihood of the empty object.
+        _training(FALLING, fit=replace(FIT, overlap_consistency=0.0, poisson_deviance=0.0869, mean_deviance=0.087)),
+    ],
     # The border of the patch alone; so too a training that learns around what it lost.
     "partly-flat": [_training(FALLING, drawn=_drawn(in_trough=share)) for share in (0.28, 0.7)],
     "dead-output": [
@@ -108,6 +112,10 @@ HEALTHY: dict[str, TrainingEvidence] = {
     "no better than nothing after one epoch": _training([10.0], fit=replace(BAD_FIT, r_factor=0.4), steps=200),
     "no better than nothing in short epochs": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4), steps=16),
     "noise that only a network predicts": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4, poisson_deviance=4.0)),
+    "a likelihood of rare photons above that of nothing": _training(
+        STILL,
+        fit=replace(BAD_FIT, r_factor=0.36, poisson_deviance=0.0815, mean_deviance=0.087),
+    ),
     "neighbours agree already": _training(FALLING, fit=replace(FIT, r_factor=0.4, overlap_consistency=0.4)),
     "a high loss in a first batch": _training([3.0, 8.0, 5.0]),
 }

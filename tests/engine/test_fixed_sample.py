@@ -125,7 +125,7 @@ def test_the_heads_are_seen_before_they_become_one_number() -> None:
     assert torch.equal(drawn.patches, patches)
     # This recipe predicts from one object that the patches share, which are near but not the same here.
     assert not torch.equal(drawn.predicted, alone)
-    assert torch.allclose(drawn.predicted, alone, atol=0.1 * float(alone.max()))
+    assert torch.allclose(drawn.predicted, alone, atol=0.2 * float(alone.max()))
     assert torch.allclose(torch.polar(drawn.amplitude, drawn.phase), patches, atol=1e-5)
     assert not job.trainer.network.autoencoder._forward_hooks
 

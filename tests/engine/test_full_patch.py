@@ -53,7 +53,7 @@ def test_a_standardised_input_is_the_difference_from_the_mean_pattern() -> None:
     plain.load_state_dict(network.state_dict(), strict=False)
     images, mean = torch.rand(2, 1, 64, 64), torch.rand(64, 64)
     assert isinstance(network.autoencoder, FullPatchCnn)
-    network.autoencoder.set_standard(mean, 0.25)
+    network.autoencoder.set_standard(mean, 0.25, torch.ones(64, 64, dtype=torch.complex64))
     assert torch.allclose(network(images), plain((images - mean) / 0.25), atol=1e-6)
     again = build_network(model)
     load_state(again, state_of(network))

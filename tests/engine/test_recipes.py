@@ -27,7 +27,7 @@ def test_every_recipe_makes_a_plan(recipe: str) -> None:
 
 def test_reliable_is_the_default() -> None:
     plan = plan_training(TrainConfig(), 64, PROBE)
-    assert (plan.model.architecture, plan.model.input_transform) == ("full_patch_cnn", "standardised")
+    assert (plan.model.architecture, plan.model.input_transform) == ("full_patch_cnn", "backpropagated")
     assert plan.learning_rate == 2e-3
 
 
@@ -144,7 +144,8 @@ def test_the_compatible_recipe_trains_ptychopinn_s_network_as_the_reliable_one_t
     reliable, compatible = (
         plan_training(TrainConfig(gridsize=2, recipe=name), 64, PROBE) for name in ("reliable", "compatible")
     )
-    assert replace(reliable, model=compatible.model, schedule=compatible.schedule) == compatible
+    assert (reliable.own_weight, compatible.own_weight) == (0.01, 1.0)
+    assert replace(reliable, model=compatible.model, schedule=compatible.schedule, own_weight=1.0) == compatible
     assert [reliable.schedule(done / 10) for done in range(11)] == [
         compatible.schedule(done / 10) for done in range(11)
     ]

@@ -115,7 +115,7 @@ def test_a_recipe_that_had_another_network_is_refused_by_name(tmp_path: Path) ->
         return replace(plan, model=replace(plan.model, input_transform="log1p"))
 
     until(_train(tmp_path, adapt=earlier), lambda event: isinstance(event, EpochDone))
-    with pytest.raises(ConfigError, match="input_transform was log1p and is standardised") as refused:
+    with pytest.raises(ConfigError, match="input_transform was log1p and is backpropagated") as refused:
         list(_train(tmp_path, resume=True))
     assert "epoch-" in str(refused.value)
     assert "wts.h5.zip" in refused.value.hint

@@ -25,35 +25,40 @@ def _positions(rng: np.random.Generator, low: float, high: float) -> PositionArr
     return rng.uniform(low, high, (3, 2, 2))
 
 
-def _plain(patches: ComplexArray, positions: PositionArray, light: np.ndarray) -> ComplexArray:
-    """The same by a loop over pixels on one canvas."""
-    total, weight = np.zeros((64, 64), complex), np.zeros((64, 64))
+def _plain(patches: ComplexArray, positions: PositionArray, light: np.ndarray, own_weight: float) -> ComplexArray:
+    """The same by a loop over patches, each seen on a canvas of its own."""
     flat, where = patches.reshape(-1, N, N), positions.reshape(-1, 2) - N // 2
     corners = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    for patch, (y, x) in zip(flat, where, strict=True):
-        r, c = int(np.floor(y)), int(np.floor(x))
-        for dr, dc in corners:
-            share = (1 - abs(y - r - dr)) * (1 - abs(x - c - dc))
-            total[r + dr : r + dr + N, c + dc : c + dc + N] += share * light * patch
-            weight[r + dr : r + dr + N, c + dc : c + dc + N] += share * light
-    merged = total / np.maximum(weight, 1e-12)
     seen = []
-    for y, x in where:
+    for own, (y, x) in enumerate(where):
+        merged = _canvas(flat, where, light, [own_weight if index == own else 1.0 for index in range(len(flat))])
         r, c = int(np.floor(y)), int(np.floor(x))
         shares = [((1 - abs(y - r - dr)) * (1 - abs(x - c - dc)), dr, dc) for dr, dc in corners]
         seen.append(sum(share * merged[r + dr : r + dr + N, c + dc : c + dc + N] for share, dr, dc in shares))
     return np.reshape(np.array(seen), patches.shape)
 
 
+def _canvas(patches: ComplexArray, where: PositionArray, light: np.ndarray, counts: list[float]) -> np.ndarray:
+    total, weight = np.zeros((64, 64), complex), np.zeros((64, 64))
+    for patch, (y, x), count in zip(patches, where, counts, strict=True):
+        r, c = int(np.floor(y)), int(np.floor(x))
+        for dr, dc in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            share = count * (1 - abs(y - r - dr)) * (1 - abs(x - c - dc))
+            total[r + dr : r + dr + N, c + dc : c + dc + N] += share * light * patch
+            weight[r + dr : r + dr + N, c + dc : c + dc + N] += share * light
+    return total / np.maximum(weight, 1e-12)
+
+
+@pytest.mark.parametrize("own_weight", [1.0, 1e-2])
 @pytest.mark.parametrize("shift", [0.0, 16.0])
-def test_it_is_the_weighted_mean_of_a_plain_loop(shift: float) -> None:
+def test_it_is_the_weighted_mean_of_a_plain_loop(shift: float, own_weight: float) -> None:
     rng = np.random.default_rng(1)
     probe = _probe(rng)
     patches = np.asarray(rng.normal(size=(3, 2, N, N)) + 1j * rng.normal(size=(3, 2, N, N)), np.complex64)
     positions = _positions(rng, 10 + shift, 18 + shift)
     light = np.square(np.abs(probe.numpy())).sum(axis=0)
-    seen = see_shared_object(torch.from_numpy(patches), positions, probe)
-    np.testing.assert_allclose(seen.numpy(), _plain(patches, positions, light), atol=2e-5)
+    seen = see_shared_object(torch.from_numpy(patches), positions, probe, own_weight)
+    np.testing.assert_allclose(seen.numpy(), _plain(patches, positions, light, own_weight), atol=5e-5)
 
 
 def test_patches_of_one_object_agree_and_mirrored_ones_do_not() -> None:
@@ -72,12 +77,13 @@ def test_patches_of_one_object_agree_and_mirrored_ones_do_not() -> None:
     assert bad > 10 * good
 
 
-def test_positions_far_apart_cost_no_memory_and_leave_patches_alone() -> None:
+@pytest.mark.parametrize("own_weight", [1.0, 1e-2])
+def test_positions_far_apart_cost_no_memory_and_leave_patches_alone(own_weight: float) -> None:
     rng = np.random.default_rng(3)
     patches = torch.from_numpy(np.asarray(rng.normal(size=(2, 1, N, N)) + 1j, np.complex64))
     positions = np.array([[[12.0, 30.0]], [[-4.0e6, 7.0e6]]])
-    seen = see_shared_object(patches, positions, torch.ones(1, N, N, dtype=torch.complex64))
-    np.testing.assert_allclose(seen.numpy(), patches.numpy(), atol=1e-5)
+    seen = see_shared_object(patches, positions, torch.ones(1, N, N, dtype=torch.complex64), own_weight)
+    np.testing.assert_allclose(seen.numpy(), patches.numpy(), atol=1e-4)
 
 
 def test_gradients_reach_every_patch() -> None:

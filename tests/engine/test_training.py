@@ -123,7 +123,7 @@ def test_the_start_is_the_transparent_object_at_the_level_of_the_data() -> None:
 def test_the_network_reads_what_patterns_differ_by_from_their_mean(gridsize: int) -> None:
     dataset = tiny_scan()
     bundle = _of(list(train(dataset, replace(TINY, gridsize=gridsize, n_groups=6))), TrainingCompleted)[0].bundle
-    assert bundle.model.input_transform == "standardised"
+    assert bundle.model.input_transform == "backpropagated"
     grouping = group_positions(dataset.scan_positions, replace(TINY, gridsize=gridsize, n_groups=6).grouping())
     read = bundle.input_scale * dataset.frames.read(grouping.group_indices.ravel()).astype(np.float64)
     mean, deviation = (bundle.state[f"model.autoencoder.input_{name}"] for name in ("mean", "deviation"))

@@ -18,6 +18,7 @@ import pytest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from app.collector import Collector
 from app.jobs import unfinished
 from app.settings import Settings, SettingsStore, config_folder, state_folder
 from app.signals import EndSignals
@@ -89,6 +90,7 @@ def test_what_must_be_seen_at_once_is_a_notice(shown: Shown) -> None:
     assert shown.window.notice_bar.messages() == ["The training goes on, but cannot be saved: no room."]
 
 
+@pytest.mark.timeout(count(180, 3600))
 def test_closed_at_any_moment_the_window_leaves_nothing_behind(qtbot: QtBot, tmp_path: Path) -> None:
     moments = random.Random(3)
     for number in range(count(2, 100)):
@@ -117,6 +119,7 @@ def _has_done(shown: Shown, n_steps: int) -> bool:
     return shown.state.job is not None and shown.state.job.n_done >= n_steps
 
 
+@pytest.mark.timeout(count(180, 3600))
 def test_cancelled_at_any_moment_a_training_keeps_that_moment_and_the_next_one_runs(
     qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -156,10 +159,13 @@ def test_a_window_that_loses_its_display_comes_back_to_its_training(qtbot: QtBot
     shown.end()
 
 
+@pytest.mark.timeout(count(180, 3600))
 def test_many_runs_in_one_process_leave_threads_and_files_as_they_were(qtbot: QtBot, tmp_path: Path) -> None:
     shown = Shown(qtbot, tmp_path / "runs")
     shown.open(SCAN)
     process = psutil.Process()
+    collector = Collector()
+    shown.application.controller.runner.idle.connect(collector.collect_all)
 
     def run_some(number: int) -> None:
         for _ in range(number):
@@ -167,11 +173,18 @@ def test_many_runs_in_one_process_leave_threads_and_files_as_they_were(qtbot: Qt
             shown.settle()
 
     run_some(count(2, 200))
-    before = (process.num_threads(), process.num_fds(), threading.active_count())
+    threads, python_threads, files = process.num_threads(), threading.active_count(), process.num_fds()
     memory = process.memory_info().rss
-    run_some(count(4, 2000))
-    assert (process.num_threads(), process.num_fds(), threading.active_count()) == before
-    assert process.memory_info().rss - memory < 50 * 2**20
+    number = count(4, 2000)
+    run_some(number)
+    growth = process.memory_info().rss - memory
+    sys.stderr.write(f"{number} runs: {growth / 2**20:.1f} MiB more, {process.num_threads() - threads} threads more\n")
+    # Fewer are right: Qt ends a thread of its pool that has had nothing to do for a while.
+    assert process.num_threads() <= threads
+    assert threading.active_count() <= python_threads
+    assert process.num_fds() == files
+    assert growth < 50 * 2**20
+    collector.stop()
     shown.end()
 
 
@@ -274,6 +287,7 @@ def test_one_bad_entry_costs_nothing_else(name: str) -> None:
     assert SettingsStore().problem == ""
 
 
+@pytest.mark.timeout(count(180, 3600))
 def test_random_settings_never_stop_the_start(tmp_path: Path) -> None:
     moments = random.Random(0)
     whole = json.dumps({"schema": 1, "recent_files": ["/a"] * 5, "docks": {"train": "AAAA"}}).encode()

@@ -19,6 +19,13 @@ AGREEING = 0.2
 of groups were seen between -0.34 and 0.13. Where noise or a fine object keep the R-factor high, this still tells."""
 
 
+NEAR_THE_NOISE = 5.0
+"""Poisson deviance per pixel up to which the R-factor is one of rare photons: a network that predicts them rightly has
+a greater one than an empty object that predicts none. Healthy trainings at 1e5 photons were seen at 2.5 meanwhile."""
+BELOW_THE_MEAN = 0.98
+"""Part of the mean pattern's deviance below which a network has learned something of rare photons."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingEvidence:
     """A training as far as it has come."""
@@ -73,9 +80,15 @@ def fits_worse_than_nothing(reading: Reading) -> bool:
     return not reading.fit.r_factor < reading.fit.empty_r_factor
 
 
+def tells_rare_photons(reading: Reading) -> bool:
+    """Whether a network predicts few photons better than the mean of the other patterns does, by the likelihood."""
+    fit = reading.fit
+    return fit.poisson_deviance <= NEAR_THE_NOISE and fit.poisson_deviance < BELOW_THE_MEAN * fit.mean_deviance
+
+
 def fits_like_nothing(reading: Reading) -> bool:
     """Whether a network fits no better than an empty object, and its patches agree no better than by chance."""
     fit = reading.fit
-    if fit.overlap_consistency >= AGREEING:
+    if fit.overlap_consistency >= AGREEING or tells_rare_photons(reading):
         return False
     return not math.isfinite(fit.r_factor) or fit.r_factor >= LEARNED * fit.empty_r_factor

@@ -1,6 +1,14 @@
 """``not-learning``: after its first epochs a network explains the patterns worse than an empty object does."""
 
-from ptycho_engine.diagnostics.diagnoses.evidence import AGREEING, TrainingEvidence, fits_worse_than_nothing
+import math
+
+from ptycho_engine.diagnostics.diagnoses.evidence import (
+    AGREEING,
+    NEAR_THE_NOISE,
+    TrainingEvidence,
+    fits_worse_than_nothing,
+    tells_rare_photons,
+)
 from ptycho_engine.diagnostics.readings import Reading
 from ptycho_engine.documents import Diagnosis
 
@@ -9,32 +17,38 @@ FIRST_EPOCH = 2
 FIRST_STEPS = 96
 """Steps that it is given. Trainings of a real scan that came to a reconstruction were below 0.85 of the empty object's
 R-factor after 51 steps, and those that did not were above 1.04 of it after 153."""
-NEAR_THE_NOISE = 5.0
-"""Poisson deviance per pixel up to which the R-factor is one of rare photons: a network that predicts them rightly has
-a greater one than an empty object that predicts none. Healthy trainings at 1e5 photons were seen at 2.5 meanwhile."""
 
 
 def not_learning(evidence: TrainingEvidence) -> Diagnosis | None:
     """Find a network that has learned nothing when others have.
 
-    From ``FIRST_EPOCH`` and ``FIRST_STEPS`` on, at every reading over some steps: the R-factor is not below the empty
-    object's, neighbouring patches agree no better than by chance, and the deviance is above the noise.
+    From ``FIRST_EPOCH`` and ``FIRST_STEPS`` on, at every reading over some steps: neighbouring patches agree no better
+    than by chance, and the R-factor is not below the empty object's; or, where photons are rare, the deviance is not
+    below that of the mean pattern.
     """
     now = evidence.now
     if now.epoch < FIRST_EPOCH or now.step < FIRST_STEPS or not evidence.lasting(_learned_nothing):
         return None
     fit = now.fit
+    if fit.poisson_deviance <= NEAR_THE_NOISE:
+        nothing = "the mean pattern"
+        explained = f"Poisson deviance {fit.poisson_deviance:.4g}, of the mean {fit.mean_deviance:.4g}"
+    else:
+        nothing = "an empty object"
+        explained = f"R-factor {fit.r_factor:.3f}, empty {fit.empty_r_factor:.3f}"
     return Diagnosis(
         "not-learning",
         "error",
         f"After {now.epoch} epochs ({now.step} steps) the network has learned nothing: the patterns are explained no "
-        f"better than by an empty object (R-factor {fit.r_factor:.3f}, empty {fit.empty_r_factor:.3f}), and "
+        f"better than by {nothing} ({explained}), and "
         f"neighbouring patches agree no better than by chance (overlap {fit.overlap_consistency:.2f}).",
         "Train with another seed, with a lower learning rate, or with the recipe reliable or compatible. If these do "
         "not learn either, check the probe, the positions and the units of the patterns.",
         {
             "r_factor": fit.r_factor,
             "empty_r_factor": fit.empty_r_factor,
+            "deviance": fit.poisson_deviance,
+            "mean_deviance": fit.mean_deviance,
             "overlap": fit.overlap_consistency,
             "steps": float(now.step),
         },
@@ -43,8 +57,8 @@ def not_learning(evidence: TrainingEvidence) -> Diagnosis | None:
 
 def _learned_nothing(reading: Reading) -> bool:
     fit = reading.fit
-    return (
-        fits_worse_than_nothing(reading)
-        and not fit.overlap_consistency >= AGREEING
-        and not fit.poisson_deviance <= NEAR_THE_NOISE
-    )
+    if fit.overlap_consistency >= AGREEING:
+        return False
+    if fit.poisson_deviance <= NEAR_THE_NOISE:
+        return math.isfinite(fit.mean_deviance) and not tells_rare_photons(reading)
+    return fits_worse_than_nothing(reading)
