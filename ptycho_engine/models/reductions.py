@@ -2,7 +2,7 @@
 
 Values and gradients are those of ``features.mean(dims)`` and ``features.amax(dims)``, bit for bit in 32 bits. But torch
 spreads the gradient of a mean over all pixels, in a layout of its own that is slow to add to others where channels come
-last, and counts the greatest values in 64 bits. In the attention of a network that is five percent of a training step.
+last, and counts the greatest values in 64 bits. In the attention of a network that is seven percent of a training step.
 """
 
 import math
