@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-import pyqtgraph as pg
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
@@ -24,6 +23,7 @@ from app.examiner import Examiner
 from app.infer_dialog import InferDialog
 from app.job_end_notice import JobEndNotice
 from app.jobs.verbs import EngineVerbs
+from app.late_parts import LateParts
 from app.leaving import Leaving
 from app.main_window import MainWindow
 from app.memory_hint import MemoryHint
@@ -79,6 +79,7 @@ class Application(QObject):
         self.keeper = SessionKeeper(self.session, self.settings, open_again, select, self.window.panels, self)
         self.job_end_notice = JobEndNotice(self.session, self.window)
         self.leaving = Leaving(self.session, self)
+        self.late_parts = LateParts(self.window, self.window.panels, self)
         self._wire()
         if self.settings.problem:
             self.tell(Notice("settings", "warning", self.settings.problem))
@@ -166,6 +167,7 @@ class Application(QObject):
         folder = self.session.state.running_training
         if folder is not None:
             self.settings.change(resume_run=str(folder))
+        self.late_parts.stop()
         self.device_line.stop()
         self.leaving.end()
         self.controller.runner.cancel_all()
@@ -198,7 +200,6 @@ def main(argv: Sequence[str]) -> int:
             sys.stderr.write(f"ptychoscope: {display.lacking}. Work without one: python -m ptycho_engine --help\n")
             return 1
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    pg.setConfigOptions(imageAxisOrder="row-major")
     QApplication.setApplicationName("Ptychoscope")
     QApplication.setDesktopFileName("ptychoscope")
     qt = QApplication([argv[0]])

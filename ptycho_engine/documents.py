@@ -300,8 +300,8 @@ class FitFigures:
     """Patches of the sample."""
     scan: Literal["test", "training"]
     """Where the sample was taken from."""
-    mean_deviance: float = math.nan
-    """The Poisson deviance of each pattern against the mean of the others; NaN in older records."""
+    stranger_deviance: float = math.nan
+    """The Poisson deviance of each pattern against what is predicted for another one; NaN in older records."""
 
 
 @dataclass(frozen=True, slots=True)

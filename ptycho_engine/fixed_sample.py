@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
 from ptycho_engine.batches import GroupBatches
-from ptycho_engine.diagnostics.fit import empty_r_factor, mean_deviance, poisson_deviance, r_factor
+from ptycho_engine.diagnostics.fit import empty_r_factor, poisson_deviance, r_factor, stranger_deviance
 from ptycho_engine.diagnostics.metrics import common_area, correlations
 from ptycho_engine.diagnostics.overlap import nearest_pairs, overlap_consistency
 from ptycho_engine.diagnostics.readings import DrawnFigures, drawn_figures
@@ -88,7 +88,9 @@ class FixedSample:
             complex_correlation=of_both,
             n_patches=len(patches),
             scan="test" if self.on_test_scan else "training",
-            mean_deviance=mean_deviance(measured, self.scene.intensity_scale),
+            stranger_deviance=(
+                stranger_deviance(predicted, measured, self.scene.intensity_scale) if finite else math.nan
+            ),
         )
 
     def _pairs(self) -> IndexArray:

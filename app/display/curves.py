@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Curve = NDArray[np.float64]
+SMOOTHING_WINDOWS = (1, 5, 25, 100)
+"""Over how many points curves are averaged, as wished; 1 shows them as they are."""
 
 
 def running_mean(values: ArrayLike, window: int) -> Curve:

@@ -83,13 +83,15 @@ def make_mosaic(patches: NDArray[np.floating], geometry: MosaicGeometry) -> Floa
     for gap in range(GAP_PX):
         picture[height + gap :: step_y] = np.nan
         picture[:, width + gap :: step_x] = np.nan
-    for row in range(geometry.rows):
-        some = patches[row * geometry.columns : (row + 1) * geometry.columns]
-        strip = picture[row * step_y : row * step_y + height]
-        if len(some) < geometry.columns:
-            strip[:] = np.nan
-        # The patches of a row as (height, n, width), the gaps between them left out.
-        down, right = strip.strides
-        cells = np.lib.stride_tricks.as_strided(strip, (height, len(some), width), (down, right * step_x, right))
-        cells[:] = some.transpose(1, 0, 2)
+    whole, rest = divmod(n, geometry.columns)
+    if rest:
+        picture[whole * step_y :] = np.nan
+    # The patches as (rows, height, columns, width), the gaps between them left out: whole rows, and what is left.
+    down, right = picture.strides
+    strides = (down * step_y, down, right * step_x, right)
+    for row, rows, columns in ((0, whole, geometry.columns), (whole, 1, rest)):
+        some = patches[row * geometry.columns :][: rows * columns].reshape(rows, columns, height, width)
+        shape = (rows, height, columns, width)
+        cells = np.lib.stride_tricks.as_strided(picture[row * step_y :], shape, strides)
+        cells[:] = some.transpose(0, 2, 1, 3)
     return picture

@@ -1,11 +1,11 @@
 """The stitched object as it fills: two linked pictures, overlays, and how well it agrees with a known object."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtCore import QRectF, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from app.display.agreement_words import agreement_texts
 from app.display.canvas_pictures import (
@@ -28,15 +28,17 @@ from app.state.requests import RefineRequest
 from app.state.session import Session
 from app.widgets.choice_box import ChoiceBox
 from app.widgets.content_or_hint import ContentOrHint
-from app.widgets.elided_label import ElidedLabel
-from app.widgets.image_view import ImageView, Reading
-from app.widgets.line_measure import LineMeasure
 from app.widgets.picture_painter import paint_picture
 from app.widgets.pixel_size_dialog import PixelSizeDialog
 from app.widgets.refine_bar import RefineBar
 from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas, Dataset
 from ptycho_engine.inference_compatibility import MODES
+
+if TYPE_CHECKING:
+    from app.panels.canvas_content import CanvasContent
+    from app.widgets.image_view import ImageView, Reading
+    from app.widgets.line_measure import LineMeasure
 
 ARROW_LIMIT = 40
 """More offsets than this are drawn as points, with an arrow to the selected one only."""
@@ -69,6 +71,7 @@ class CanvasPanel(Panel):
         super().__init__(session, parent)
         self._painted: tuple[object, ...] = ()
         self._prepared = PreparedPhase()
+        self._content: CanvasContent | None = None
         self._build()
         self._connect()
         self.watch(session.canvas_changed)
@@ -96,30 +99,7 @@ class CanvasPanel(Panel):
 
         self.refine_bar = RefineBar(self)
 
-        self.views = (ImageView("Canvas", parent=self), ImageView("Canvas, second picture", parent=self))
-        self.views[0].link(self.views[1])
-        self.split = QSplitter(Qt.Orientation.Vertical, self)
-        for view in self.views:
-            self.split.addWidget(view)
-        self.measure = LineMeasure(self.views, self)
-        self.parts = QSplitter(Qt.Orientation.Vertical, self)
-        self.parts.addWidget(self.split)
-        self.parts.addWidget(self.measure)
-        self.parts.setStretchFactor(0, 3)
-        self.parts.setStretchFactor(1, 1)
-        self.warning = ElidedLabel(parent=self)
-        self.warning.setObjectName("warning")
-        self.lines = tuple(ElidedLabel(parent=self) for _ in range(5))
-        self.progress, self.misfit, self.agreement, self.quality, self.placing = self.lines
-        content = QWidget(self)
-        column = QVBoxLayout(content)
-        column.setContentsMargins(0, 0, 0, 2)
-        column.setSpacing(0)
-        column.addWidget(self.warning)
-        column.addWidget(self.parts, 1)
-        for label in self.lines:
-            column.addWidget(label)
-        self.pages = ContentOrHint(content, self)
+        self.pages = ContentOrHint(None, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -150,15 +130,43 @@ class CanvasPanel(Panel):
         self.refine_bar.asked.connect(self._refine)
         self.refine_bar.shown_changed.connect(self._repaint)
         self.boxes.toggled.connect(self._paint_overlays)
-        self.line.toggled.connect(self.measure.set_active)
-        self.measure.plot.export_asked.connect(self.export_asked)
+        self.line.toggled.connect(self._show_ruler)
         self.pixel_size.triggered.connect(self._ask_pixel_size)
         self.compare.triggered.connect(self._compare)
         self.offsets.toggled.connect(self._paint_overlays)
-        for view in self.views:
-            view.clicked.connect(self._clicked)
-            view.hovered.connect(self._hovered)
-            view.export_asked.connect(self.export_asked)
+
+    # --- the content ---
+
+    @property
+    def content(self) -> "CanvasContent":
+        """Pictures, ruler and lines; built when they are first asked for."""
+        if self._content is None:
+            # Imported here: what pictures are drawn with takes longer to import than all the rest of the first window.
+            from app.panels.canvas_content import CanvasContent
+
+            self._content = CanvasContent(self)
+            self._content.lay_out(wide=self._is_wide())
+            self._content.measure.plot.export_asked.connect(self.export_asked)
+            for view in self._content.views:
+                view.clicked.connect(self._clicked)
+                view.hovered.connect(self._hovered)
+                view.export_asked.connect(self.export_asked)
+            self.pages.put(self._content)
+        return self._content
+
+    @property
+    def views(self) -> "tuple[ImageView, ImageView]":
+        """The two pictures."""
+        return self.content.views
+
+    @property
+    def measure(self) -> "LineMeasure":
+        """The ruler."""
+        return self.content.measure
+
+    def prepare(self) -> None:
+        """Build the content."""
+        _ = self.content
 
     # --- painting ---
 
@@ -186,7 +194,8 @@ class CanvasPanel(Panel):
         self.refine_bar.allow(self._hindrance(), refined=state.refinement is not None)
         if self.offsets.isChecked():
             self._paint_overlays()
-        self._paint_mark()
+        if self._content is not None:
+            self._paint_mark()
 
     def _repaint(self, *_: object) -> None:
         canvas, dataset = self._canvas, self._dataset
@@ -198,20 +207,21 @@ class CanvasPanel(Panel):
         if canvas is None:
             self.pages.show_hint("No canvas yet. Run an inference: the stitched object appears here while it fills.")
             return
+        views = self.views
         self.pages.show_content()
         canvas = self._shown(canvas)
         truth = truth_on_canvas(canvas, dataset.object_ if dataset is not None else None)
         unwrap = self._prepared.missing(self.session.state, canvas, (box.choice for box in self.shows))
         if unwrap is not None:
             self.phase_asked.emit(canvas, unwrap)
-        for view, box in zip(self.views, self.shows, strict=True):
+        for view, box in zip(views, self.shows, strict=True):
             view.origin_px = canvas.origin_px
             self._show(view, canvas, box.choice, truth)
         self.measure.refresh()
         self._paint_overlays()
         self._paint_mark()
 
-    def _show(self, view: ImageView, canvas: Canvas, what: View, truth: ComplexArray | None) -> None:
+    def _show(self, view: "ImageView", canvas: Canvas, what: View, truth: ComplexArray | None) -> None:
         picture, refinement = None, self.session.state.refinement
         if refinement is not None and self.refine_bar.shown.choice == "difference":
             picture = refinement_picture(canvas, refinement.network, what, self.scale.choice)
@@ -230,9 +240,10 @@ class CanvasPanel(Panel):
     def _show_pixel_size(self) -> None:
         state = self.session.state
         size = pixel_size_of(state, state.canvas_id, state.canvas_dataset_id)
-        for view in self.views:
-            view.set_pixel_size(size)
-        self.measure.set_pixel_size(size)
+        if self._content is not None:
+            for view in self.views:
+                view.set_pixel_size(size)
+            self.measure.set_pixel_size(size)
         self.pixel_size.setEnabled(self._pixel_size_key() is not None)
         self.compare.setEnabled(bool(state.canvases))
 
@@ -243,14 +254,15 @@ class CanvasPanel(Panel):
 
     def _write_lines(self) -> None:
         state, canvas = self.session.state, self._canvas
-        self.warning.setVisible(canvas is not None and canvas.mode != "none")
         if canvas is None:
-            for label in self.lines:
-                label.setText("")
+            if self._content is not None:
+                self._content.tell_nothing()
             return
+        content = self.content
+        content.warning.setVisible(canvas.mode != "none")
         followed = MODES.get(canvas.mode)
         note = "Placing and scale follow that release, not the physics" if followed is None else followed.note
-        self.warning.setText(f"⚠ Compatibility mode {canvas.mode}. {note}.")
+        content.warning.setText(f"⚠ Compatibility mode {canvas.mode}. {note}.")
         height, width = canvas.object_.shape
         y, x = canvas.origin_px
         done = f"{state.canvas_done}/{state.canvas_total} patches" if state.canvas_total else ""
@@ -258,16 +270,16 @@ class CanvasPanel(Panel):
             # While a canvas is refined, its counters tell of looks at patterns; the line below tells the passes.
             done = f"{len(canvas.scan_positions)} patches, refined"
         dropped = f" · {canvas.dropped} dropped at the border" if canvas.dropped else ""
-        self.progress.setText(f"{done} · {height} × {width} px from y {y}, x {x} · crop {canvas.crop}{dropped}")
+        content.progress.setText(f"{done} · {height} × {width} px from y {y}, x {x} · crop {canvas.crop}{dropped}")
         metrics = state.metrics
         if state.refinement is not None and self.refine_bar.shown.choice == "network":
             metrics = state.refinement.network_metrics
         misfit = describe_misfits(state.refinement.misfits) if state.refinement is not None else ""
         texts = (misfit, *agreement_texts(metrics))
-        for label, text in zip((self.misfit, self.agreement, self.quality), texts, strict=True):
+        for label, text in zip((content.misfit, content.agreement, content.quality), texts, strict=True):
             label.setText(text)
             label.setVisible(bool(text))
-        self.placing.setText(f"Offsets: {describe_offsets(canvas.canvas_offsets())}")
+        content.placing.setText(f"Offsets: {describe_offsets(canvas.canvas_offsets())}")
 
     def _shown(self, canvas: Canvas) -> Canvas:
         """Return the canvas as refined, or as the network drew it: whichever is to be looked at."""
@@ -336,6 +348,9 @@ class CanvasPanel(Panel):
         if nearest is not None:
             self.frame_asked.emit(nearest)
 
+    def _show_ruler(self, wanted: bool) -> None:
+        self.measure.set_active(wanted)
+
     def _ask_pixel_size(self) -> None:
         state = self.session.state
         dialog = PixelSizeDialog(pixel_size_of(state, state.canvas_id, state.canvas_dataset_id), self)
@@ -353,14 +368,17 @@ class CanvasPanel(Panel):
     def _refine(self, passes: int, refine_probe: bool) -> None:
         self.refine_asked.emit(RefineRequest(passes, refine_probe))
 
-    def _hovered(self, reading: Reading | None) -> None:
-        view = self.sender()
-        told = view.read_out if reading is not None and isinstance(view, ImageView) else ""
-        quantity = view.quantity.split(" [")[0] if isinstance(view, ImageView) and told else ""
+    def _hovered(self, reading: "Reading | None") -> None:
+        view = next((one for one in self.views if one is self.sender()), None)
+        told = view.read_out if reading is not None and view is not None else ""
+        quantity = view.quantity.split(" [")[0] if view is not None and told else ""
         self.readout_changed.emit(f"{told} · {quantity}" if quantity else told)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # Qt's name
         """Put the pictures side by side where the panel is wide, one above the other where it is high."""
         super().resizeEvent(event)
-        wide = self.width() > 1.2 * self.height()
-        self.split.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
+        if self._content is not None:
+            self._content.lay_out(wide=self._is_wide())
+
+    def _is_wide(self) -> bool:
+        return self.width() > 1.2 * self.height()

@@ -1,17 +1,23 @@
 """The loss curves of a training, and its figures."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from app.display.curves import SMOOTHING_WINDOWS
 from app.display.wording import duration, number
 from app.panels.panel import Panel
 from app.panels.rest import Rest
 from app.state.app_state import AppState
 from app.state.session import Session
-from app.widgets.curve_plot import SMOOTHING_WINDOWS, CurvePlot
+from app.widgets.content_or_hint import ContentOrHint
+from app.widgets.curve_room import LEAST_PX
 from app.widgets.elided_label import ElidedLabel
+
+if TYPE_CHECKING:
+    from app.widgets.curve_plot import CurvePlot
 
 
 def headline(state: AppState) -> str:
@@ -77,8 +83,7 @@ class LossPanel(Panel):
         super().__init__(session, parent)
         # On a line of its own: beside the choices, a narrow panel would wrap it over the whole height of the plot.
         self.figures = ElidedLabel(parent=self)
-        self.plot = CurvePlot("Loss", x_label="step", y_label="loss", log=True, parent=self)
-        self.plot.export_asked.connect(self.export_asked)
+        self._plot: CurvePlot | None = None
         self.log_axis = QCheckBox("Log", self)
         self.log_axis.setToolTip("Logarithmic axis")
         self.log_axis.setChecked(True)
@@ -98,7 +103,7 @@ class LossPanel(Panel):
         self.second_log = QCheckBox("Log", self)
         self.second_log.setAccessibleName("Logarithmic axis at the right")
         self.second_log.setToolTip("Logarithmic axis at the right")
-        self.second_log.toggled.connect(self.plot.set_secondary_log)
+        self.second_log.toggled.connect(self._change_second_axis)
         self.smoothing = QComboBox(self)
         self.smoothing.setAccessibleName("Smoothing")
         self.smoothing.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -107,8 +112,6 @@ class LossPanel(Panel):
         for window in SMOOTHING_WINDOWS:
             self.smoothing.addItem("raw" if window == 1 else f"mean {window}", window)
         self.smoothing.currentIndexChanged.connect(self._smooth)
-        self.plot.smoothing_changed.connect(self._show_smoothing)
-        self.plot.log_changed.connect(self.log_axis.setChecked)
         top = QHBoxLayout()
         top.setSpacing(4)
         for widget in (self.log_axis, self.smoothing, self.second, self.second_log):
@@ -122,11 +125,34 @@ class LossPanel(Panel):
         layout.setContentsMargins(6, 4, 6, 0)
         layout.addLayout(top)
         layout.addWidget(self.figures)
-        layout.addWidget(self.plot, 1)
-        self.take_keys(self.log_axis, self.smoothing, self.second, self.second_log, self.plot)
+        self.pages = ContentOrHint(None, self)
+        # The room of the plot: the window must not grow when that is built.
+        self.pages.setMinimumSize(*LEAST_PX)
+        self.pages.show_hint("The loss of each training step is drawn here.")
+        layout.addWidget(self.pages, 1)
+        self.take_keys(self.log_axis, self.smoothing, self.second, self.second_log)
         self._rest = Rest(self._draw, self)
         self.watch(session.losses_changed)
         self.watch(session.job_changed)
+
+    @property
+    def plot(self) -> "CurvePlot":
+        """The curves; built when they are first asked for."""
+        if self._plot is None:
+            # Imported here: what curves are drawn with takes longer to import than all the rest of the first window.
+            from app.widgets.curve_plot import CurvePlot
+
+            self._plot = plot = CurvePlot("Loss", x_label="step", y_label="loss", log=True, parent=self)
+            plot.export_asked.connect(self.export_asked)
+            plot.smoothing_changed.connect(self._show_smoothing)
+            plot.log_changed.connect(self.log_axis.setChecked)
+            self.pages.put(plot)
+            QWidget.setTabOrder(self.second_log, plot)
+        return self._plot
+
+    def prepare(self) -> None:
+        """Build the plot."""
+        _ = self.plot
 
     def refresh(self) -> None:
         """Tell the figures, and draw the curves: at most once in a while as long as they grow."""
@@ -149,7 +175,9 @@ class LossPanel(Panel):
         steps, epochs = state.losses.steps, state.losses.epochs
         self.second_log.setVisible(self.second.currentIndex() > 0)
         if not len(steps):
-            self.plot.clear_series()
+            # Empty axes are left between two trainings: a sentence would come and go.
+            if self._plot is not None:
+                self._plot.clear_series()
             return
         self.plot.set_series("training, each step", steps.column("step"), steps.column("loss"))
         if len(epochs):
@@ -164,6 +192,7 @@ class LossPanel(Panel):
             self.plot.remove_series("validation")
         self._draw_second()
         self.plot.settle()
+        self.pages.show_content()
 
     def _draw_second(self) -> None:
         chosen = self.second.currentText()
@@ -185,6 +214,9 @@ class LossPanel(Panel):
     def _change_axis(self, log: bool) -> None:
         if log != self.plot.log:
             self.plot.set_log(log)
+
+    def _change_second_axis(self, log: bool) -> None:
+        self.plot.set_secondary_log(log)
 
     def _smooth(self, row: int) -> None:
         window = self.smoothing.itemData(row)

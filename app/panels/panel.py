@@ -73,6 +73,9 @@ class Panel(QWidget):
         if self._first is not None:
             self._first.setFocus(event.reason())
 
+    def prepare(self) -> None:
+        """Build what can wait until the first window is painted; what is needed before is built then."""
+
     def refresh(self) -> None:
         """Paint the present state."""
         raise NotImplementedError

@@ -51,10 +51,6 @@ class PatchesPanel(Panel):
 
     title: ClassVar[str] = "Patches"
     panel_id: ClassVar[str] = "patches"
-    help_text: ClassVar[str] = (
-        "The patches the network draws now. Left: one colour range for all, so that a collapsed patch looks collapsed. "
-        "Right: each patch normalized by itself. Point at a patch to mark it in both; click to select its frame."
-    )
 
     export_asked = Signal(object)
     """An Export that is to be written."""

@@ -11,7 +11,6 @@ from app.panels.explorer import ExplorerPanel
 from app.panels.log import LogPanel
 from app.panels.loss import LossPanel
 from app.panels.panel import Panel, PanelSpec
-from app.panels.patches import PatchesPanel
 from app.panels.training import TrainingPanel
 from app.state.session import Session
 
@@ -29,7 +28,15 @@ def _later(module: str, name: str) -> Callable[[Session, QWidget | None], Panel]
 PANELS: tuple[PanelSpec, ...] = (
     PanelSpec("explorer", "Explorer", ExplorerPanel, "left", "Alt+1", ExplorerPanel.help_text),
     PanelSpec("training", "Training", TrainingPanel, "left", "Alt+2", TrainingPanel.help_text),
-    PanelSpec("patches", "Patches", PatchesPanel, "center", "Alt+3", PatchesPanel.help_text),
+    PanelSpec(
+        "patches",
+        "Patches",
+        _later("patches", "PatchesPanel"),
+        "center",
+        "Alt+3",
+        "The patches the network draws now. Left: one colour range for all, so that a collapsed patch looks collapsed. "
+        "Right: each patch normalized by itself. Point at a patch to mark it in both; click to select its frame.",
+    ),
     PanelSpec(
         "dataset",
         "Dataset",

@@ -6,10 +6,11 @@ from typing import Any
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem
 
 from app.display.colormaps import colour_table
 from app.display.levels import Levels, Scaling, nice_ticks, scale_level
-from app.widgets.plot_colours import PlotColours
+from app.widgets.plot_colours import PlotColours, mixed, screen_pen
 
 BAR_WIDTH = 14
 Tick = tuple[float, str]
@@ -22,7 +23,13 @@ class ColourBar:
         self._view = layout.addViewBox(row=row, col=column, enableMenu=False, enableMouse=False)
         self._view.setFixedWidth(BAR_WIDTH)
         self._image = pg.ImageItem(axisOrder="row-major")
+        # Kept as it is on the screen: to stretch a few colours over hundreds of lines costs as much as a picture.
+        self._image.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
         self._view.addItem(self._image, ignoreBounds=True)
+        # The library would draw a frame twice, each time through all that paths can be.
+        self._frame = QGraphicsRectItem(self._view.parentItem())
+        self._frame.setZValue(self._view.zValue() + 1)
+        self._view.geometryChanged.connect(self._fit_frame)
         self._axis = pg.AxisItem("right")
         self._axis.enableAutoSIPrefix(False)
         self._axis.linkToView(self._view)
@@ -78,12 +85,16 @@ class ColourBar:
             self._axis.setLabel(text)
         self._axis.setToolTip(self.label)
 
+    def _fit_frame(self) -> None:
+        self._frame.setRect(self._view.geometry())
+
     def set_visible(self, visible: bool) -> None:
         """Show or hide the bar; a hidden one takes no room."""
         if visible == self._visible:
             return
         self._visible = visible
         self._view.setVisible(visible)
+        self._frame.setVisible(visible)
         self._axis.setVisible(visible)
         self._view.setFixedWidth(BAR_WIDTH if visible else 0)
         self._axis.setWidth(None if visible else 0)
@@ -92,7 +103,9 @@ class ColourBar:
         """Follow the palette."""
         self._axis.setPen(QColor(colours.foreground))
         self._axis.setTextPen(QColor(colours.foreground))
-        self._view.setBorder(QColor(colours.grid))
+        # In a colour that lets nothing through: blending such a line takes as long as half of a picture.
+        grid = mixed(colours.foreground, colours.background, colours.grid.alphaF())
+        self._frame.setPen(screen_pen(grid, 1.0))
 
 
 def tick_text(value: float) -> str:

@@ -5,15 +5,28 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QWidget
 
 
 class ContentOrHint(QStackedWidget):
-    """Shows its content once there is any; before, what to do."""
+    """Shows its content once there is any; before, what to do.
 
-    def __init__(self, content: QWidget, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    content
+        The content; ``None`` where it is put in later.
+    parent
+        Owner.
+    """
+
+    def __init__(self, content: QWidget | None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._hint = QLabel(self)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._hint.setWordWrap(True)
         self._hint.setMargin(24)
         self.addWidget(self._hint)
+        if content is not None:
+            self.put(content)
+
+    def put(self, content: QWidget) -> None:
+        """Take in the content, behind the sentence."""
         self.addWidget(content)
 
     @property

@@ -10,18 +10,16 @@ from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from app.display.curves import Curve
+from app.display.curves import SMOOTHING_WINDOWS, Curve
 from app.display.exports import Export, csv_bytes, with_suffix
 from app.display.levels import axis_ticks, whole_ticks
 from app.widgets.colour_bar import tick_text
-from app.widgets.curve_room import give_room
+from app.widgets.curve_room import LEAST_PX, give_room
 from app.widgets.drawn_series import DrawnSeries
 from app.widgets.image_menu import ask_for_path, png_bytes
-from app.widgets.image_view import PALETTE_EVENTS
 from app.widgets.legend_line import LegendEntry, LegendLine
-from app.widgets.plot_colours import mixed, plot_colours, screen_pen
+from app.widgets.plot_colours import PALETTE_EVENTS, mixed, plot_colours, screen_pen
 
-SMOOTHING_WINDOWS = (1, 5, 25, 100)
 MOST_TICKS = 8
 LATER_MS = 6
 """From fitting the axes to painting them."""
@@ -66,7 +64,7 @@ class CurvePlot(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._graphics = pg.PlotWidget(enableMenu=False)
         self._graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._graphics.setMinimumSize(120, 80)
+        self._graphics.setMinimumSize(*LEAST_PX)
         self._plot = self._graphics.getPlotItem()
         self._plot.hideButtons()
         self._plot.setClipToView(True)

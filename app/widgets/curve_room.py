@@ -10,6 +10,9 @@ import numpy as np
 PARTS = (8, 16)
 """Across and up: into how many parts, at the least, the room of a curve is divided."""
 
+LEAST_PX = (120, 80)
+"""Width and height of the smallest plot."""
+
 
 def give_room(curve: Any) -> None:
     """Let a curve of a plot ask for its room in whole parts: it must grow by one before the axes follow."""

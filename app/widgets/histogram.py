@@ -9,9 +9,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.display.levels import axis_ticks
 from app.widgets.colour_bar import tick_text
-from app.widgets.image_view import PALETTE_EVENTS
 from app.widgets.legend_line import LegendEntry, LegendLine
-from app.widgets.plot_colours import plot_colours, screen_pen
+from app.widgets.plot_colours import PALETTE_EVENTS, plot_colours, screen_pen
 
 MOST_TICKS = 6
 

@@ -21,12 +21,10 @@ from app.widgets.colour_bar import ColourBar, Tick
 from app.widgets.colour_wheel import ColourWheel
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.overlays import Overlay
-from app.widgets.plot_colours import plot_colours
+from app.widgets.plot_colours import PALETTE_EVENTS, plot_colours
 from app.widgets.read_out import place_text, value_text
 from app.widgets.scale_bar import ScaleBar
 from app.widgets.titled_picture import titled_picture
-
-PALETTE_EVENTS = (QEvent.Type.PaletteChange, QEvent.Type.ApplicationPaletteChange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +69,7 @@ class ImageView(QWidget):
         """Added to row and column in the read-out: the pixel ``[0, 0]`` in the coordinates of the object."""
         self._values: NDArray[Any] | None = None
         self._painted_rgba = False
+        self._painted: ByteArray | None = None
         self._explicit: Levels | None = None
         self._levels: Levels = (0.0, 1.0)
         self._pixel_size_m: float | None = None
@@ -92,6 +91,8 @@ class ImageView(QWidget):
         self._detail.hide()
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.setMinimumSize(QSize(120, 100))
+        # One colour is filled in faster than it is copied.
+        self.graphics.setCacheMode(pg.GraphicsView.CacheModeFlag.CacheNone)
         self.graphics.ci.layout.setContentsMargins(2, 9, 2, 9)
         self.graphics.ci.layout.setSpacing(3)
         # The picture takes the keyboard as a whole; the scene inside has nothing to focus.
@@ -210,6 +211,7 @@ class ImageView(QWidget):
         self.colour_bar.set_visible(self._values is not None)
         if self._values is None or self._values.size == 0:
             self._image.clear()
+            self._painted = None
             return
         if self._painted_rgba:
             self._levels = self._explicit or (0.0, 1.0)
@@ -221,8 +223,9 @@ class ImageView(QWidget):
             self._levels = (min(low, self._levels[1] / 10), self._levels[1]) if self._levels[1] > 0 else (low, high)
         low, high = (scale_level(level, self.scaling) for level in self._levels)
         # Coloured here: the library would look for NaN in every picture, and for each colour again whenever it paints.
-        painted = false_colours(scale_values(self._values, self.scaling), low, high, self.colour_map)
-        self._image.setImage(painted, autoLevels=False)
+        scaled = scale_values(self._values, self.scaling)
+        self._painted = false_colours(scaled, low, high, self.colour_map, room=self._painted)
+        self._image.setImage(self._painted, autoLevels=False)
         self.colour_bar.show(self.colour_map, self._levels, self.scaling, self.quantity, self._ticks)
 
     def set_levels(self, levels: Levels | None) -> None:

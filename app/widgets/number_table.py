@@ -67,6 +67,9 @@ class NumberTable(QTableWidget):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 item.setToolTip(text)
                 self.setItem(row, column, item)
+        # Headers take their place now. By itself the table would move them while it is being painted, and what is
+        # painted of them then lies over the neighbour.
+        self.updateGeometries()
 
     def text_at(self, row: int, column: int) -> str:
         """Return the text of a cell."""

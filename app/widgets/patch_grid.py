@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QRectF, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
@@ -10,8 +9,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.display.levels import Levels
 from app.display.mosaic import GAP_PX, MosaicGeometry, best_columns, make_mosaic, mosaic_geometry
-from app.widgets.image_view import PALETTE_EVENTS, ImageView, Reading
-from app.widgets.plot_colours import plot_colours
+from app.widgets.image_view import ImageView, Reading
+from app.widgets.plot_colours import PALETTE_EVENTS, plot_colours
 
 
 class PatchGrid(QWidget):
@@ -28,7 +27,6 @@ class PatchGrid(QWidget):
         super().__init__(parent)
         self.view = ImageView(name, colour_map=colour_map, parent=self)
         self._geometry = mosaic_geometry(0, 1, 1)
-        self._patches: NDArray[Any] = np.zeros((0, 1, 1), dtype=np.float32)
         self._hovered: int | None = None
         self._marked: int | None = None
         layout = QVBoxLayout(self)
@@ -63,13 +61,13 @@ class PatchGrid(QWidget):
         """Show ``(n, height, width)`` patches on one range, in ``columns`` columns."""
         n, height, width = patches.shape
         columns = columns if columns is not None else self.suitable_columns(n)
-        self._geometry = mosaic_geometry(n, height, width, columns)
-        self._patches = patches
+        before, self._geometry = self._geometry, mosaic_geometry(n, height, width, columns)
         self.view.set_image(make_mosaic(patches, self._geometry) if n else None, levels=levels)
         if self._marked is not None and self._marked >= n:
             self._marked = None
         self._hovered = None
-        self._draw_gaps()
+        if self._geometry != before:
+            self._draw_gaps()
         self._outline()
 
     def _draw_gaps(self) -> None:

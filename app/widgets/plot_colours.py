@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from PySide6.QtCore import QEvent
 from PySide6.QtGui import QColor, QPalette, QPen
 from PySide6.QtWidgets import QWidget
 
+PALETTE_EVENTS = (QEvent.Type.PaletteChange, QEvent.Type.ApplicationPaletteChange)
+"""What tells a widget that its colours are to be taken anew."""
 MARK = "#19c3ff"
 """Selected things are outlined in this; it stands out on every colour map."""
 MARK_SHADOW = "#000000"

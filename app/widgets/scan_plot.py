@@ -17,9 +17,8 @@ from app.display.levels import Levels, full_levels
 from app.widgets.colour_bar import ColourBar
 from app.widgets.elided_label import ElidedLabel
 from app.widgets.image_menu import ask_for_path, png_bytes
-from app.widgets.image_view import PALETTE_EVENTS
 from app.widgets.overlays import PointCloud
-from app.widgets.plot_colours import MARK, plot_colours, screen_pen
+from app.widgets.plot_colours import MARK, PALETTE_EVENTS, plot_colours, screen_pen
 
 POINT_LIMIT = 20_000
 """More points than this in view are drawn as a picture of bins."""

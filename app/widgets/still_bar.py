@@ -3,7 +3,7 @@
 from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QProgressBar, QWidget
 
-from app.widgets.image_view import PALETTE_EVENTS
+from app.widgets.plot_colours import PALETTE_EVENTS
 
 _STYLE = """
 QProgressBar { border: 1px solid palette(mid); border-radius: 2px; background: palette(base); text-align: center; }

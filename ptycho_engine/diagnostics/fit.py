@@ -67,21 +67,15 @@ def empty_r_factor(measured: FloatArray, empty: FloatArray) -> float:
     return r_factor(np.asarray(empty * np.float32(np.sqrt(energy / own))), measured)
 
 
-def mean_deviance(measured: FloatArray, intensity_scale: float) -> float:
-    """Return the Poisson deviance per pixel of each pattern against the mean of the others.
+def stranger_deviance(predicted: FloatArray, measured: FloatArray, intensity_scale: float) -> float:
+    """Return the Poisson deviance per pixel of each pattern against what is predicted for another one.
 
-    Where photons are rare this, and not an empty object, is what a network must pass to have learned something: one
-    that draws the same patch for every pattern comes to about this.
+    A network that predicts much the same for every pattern comes to the same deviance with strangers: it has learned
+    nothing of where they lie. Where photons are rare this shows, as no comparison with a fixed pattern does.
 
     Parameters
     ----------
-    measured
-        (k, N, N) amplitudes on network scale; NaN comes back for less than two.
-    intensity_scale
-        S, as of :func:`poisson_deviance`.
+    predicted, measured, intensity_scale
+        As of :func:`poisson_deviance`, ``(k, N, N)``; strangers lie half the sample apart.
     """
-    if len(measured) < 2:
-        return float("nan")
-    intensities = np.square(measured.astype(np.float64))
-    others = (intensities.sum(axis=0) - intensities) / (len(measured) - 1)
-    return poisson_deviance(np.sqrt(others), measured, intensity_scale)
+    return poisson_deviance(np.roll(predicted, len(predicted) // 2, axis=0), measured, intensity_scale)

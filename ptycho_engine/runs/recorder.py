@@ -48,7 +48,7 @@ METRIC_COLUMNS = (
     "r_factor",
     "empty_r_factor",
     "poisson_deviance",
-    "mean_deviance",
+    "stranger_deviance",
     "overlap_consistency",
     "amplitude_correlation",
     "phase_correlation",

@@ -109,7 +109,7 @@ def _validation(values: Values) -> events.EngineEvent:
         complex_correlation=_number(given["complex_correlation"]),
         n_patches=int(given["n_patches"]),
         scan=given["scan"],
-        mean_deviance=_number(given.get("mean_deviance", math.nan)),
+        stranger_deviance=_number(given.get("stranger_deviance", math.nan)),
     )
     return events.ValidationMeasured(int(values["step"]), int(values["epoch"]), figures)
 

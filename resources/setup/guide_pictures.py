@@ -100,12 +100,9 @@ def _run_events(milliseconds: int) -> None:
 
 def main() -> int:
     """Make the pictures; return the exit status."""
-    import pyqtgraph as pg
-
     simulate()
     IMAGES.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    pg.setConfigOptions(imageAxisOrder="row-major")
     qt = QApplication([sys.argv[0]])
     qt.setStyle("Fusion")
     with tempfile.TemporaryDirectory() as folder:

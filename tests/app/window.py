@@ -16,7 +16,7 @@ BUNDLE = Path("/nowhere/net.h5.zip")
 class Shown:
     """The application, shown, with what tests do to it."""
 
-    def __init__(self, qtbot: QtBot, runs: Path, verbs: FakeVerbs | None = None) -> None:
+    def __init__(self, qtbot: QtBot, runs: Path, verbs: FakeVerbs | None = None, *, late_parts: bool = True) -> None:
         instance = QApplication.instance()
         assert isinstance(instance, QApplication)
         self.qtbot = qtbot
@@ -25,6 +25,8 @@ class Shown:
         self.window = self.application.window
         self.session = self.application.session
         self.controller = self.application.controller
+        if not late_parts:
+            self.application.late_parts.stop()
         self.window.show()
         qtbot.waitExposed(self.window)
 

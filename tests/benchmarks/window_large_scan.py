@@ -39,14 +39,12 @@ def wait_until(true: Callable[[], bool]) -> None:
 def measure(path: Path) -> dict[str, float]:
     """Drive the window in this process; times in seconds, memory in MiB."""
     import psutil
-    import pyqtgraph as pg
     from PySide6.QtWidgets import QApplication
 
     from app.application import Application
     from app.collector import Collector
     from app.panels.dataset import DatasetPanel
 
-    pg.setConfigOptions(imageAxisOrder="row-major")
     qt = QApplication([sys.argv[0]])
     qt.setStyle("Fusion")
     process = psutil.Process()

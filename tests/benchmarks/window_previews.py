@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import pyqtgraph as pg
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
@@ -136,7 +135,6 @@ def main(count: int, *, by_job: bool) -> int:
     """Measure and print; return 1 where memory grew by more than 50 MiB."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     turns.PAUSE_MS = turns.PAUSE_MS if by_job else 0
-    pg.setConfigOptions(imageAxisOrder="row-major")
     qt = QApplication([sys.argv[0]])
     qt.setStyle("Fusion")
     with tempfile.TemporaryDirectory() as folder:

@@ -64,7 +64,7 @@ RAISING: dict[str, list[TrainingEvidence]] = {
     "not-learning": [
         _training([5.6e9, 6.2e8], fit=replace(BAD_FIT, r_factor=0.342, overlap_consistency=0.0)),
         # Of a thousand photons a pattern: nothing is gained on the likelihood of the empty object.
-        _training(FALLING, fit=replace(FIT, overlap_consistency=0.0, poisson_deviance=0.0869, mean_deviance=0.087)),
+        _training(FALLING, fit=replace(FIT, overlap_consistency=0.0, poisson_deviance=0.0869, stranger_deviance=0.087)),
     ],
     # The border of the patch alone; so too a training that learns around what it lost.
     "partly-flat": [_training(FALLING, drawn=_drawn(in_trough=share)) for share in (0.28, 0.7)],
@@ -114,7 +114,7 @@ HEALTHY: dict[str, TrainingEvidence] = {
     "noise that only a network predicts": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4, poisson_deviance=4.0)),
     "a likelihood of rare photons above that of nothing": _training(
         STILL,
-        fit=replace(BAD_FIT, r_factor=0.36, poisson_deviance=0.0815, mean_deviance=0.087),
+        fit=replace(BAD_FIT, r_factor=0.36, poisson_deviance=0.0815, stranger_deviance=0.087),
     ),
     "neighbours agree already": _training(FALLING, fit=replace(FIT, r_factor=0.4, overlap_consistency=0.4)),
     "a high loss in a first batch": _training([3.0, 8.0, 5.0]),

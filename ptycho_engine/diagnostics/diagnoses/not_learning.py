@@ -23,16 +23,16 @@ def not_learning(evidence: TrainingEvidence) -> Diagnosis | None:
     """Find a network that has learned nothing when others have.
 
     From ``FIRST_EPOCH`` and ``FIRST_STEPS`` on, at every reading over some steps: neighbouring patches agree no better
-    than by chance, and the R-factor is not below the empty object's; or, where photons are rare, the deviance is not
-    below that of the mean pattern.
+    than by chance, and the R-factor is not below the empty object's; or, where photons are rare, patterns are
+    explained no better than by what is predicted for others.
     """
     now = evidence.now
     if now.epoch < FIRST_EPOCH or now.step < FIRST_STEPS or not evidence.lasting(_learned_nothing):
         return None
     fit = now.fit
     if fit.poisson_deviance <= NEAR_THE_NOISE:
-        nothing = "the mean pattern"
-        explained = f"Poisson deviance {fit.poisson_deviance:.4g}, of the mean {fit.mean_deviance:.4g}"
+        nothing = "what is predicted for another one"
+        explained = f"Poisson deviance {fit.poisson_deviance:.4g}, with strangers {fit.stranger_deviance:.4g}"
     else:
         nothing = "an empty object"
         explained = f"R-factor {fit.r_factor:.3f}, empty {fit.empty_r_factor:.3f}"
@@ -48,7 +48,7 @@ def not_learning(evidence: TrainingEvidence) -> Diagnosis | None:
             "r_factor": fit.r_factor,
             "empty_r_factor": fit.empty_r_factor,
             "deviance": fit.poisson_deviance,
-            "mean_deviance": fit.mean_deviance,
+            "stranger_deviance": fit.stranger_deviance,
             "overlap": fit.overlap_consistency,
             "steps": float(now.step),
         },
@@ -60,5 +60,5 @@ def _learned_nothing(reading: Reading) -> bool:
     if fit.overlap_consistency >= AGREEING:
         return False
     if fit.poisson_deviance <= NEAR_THE_NOISE:
-        return math.isfinite(fit.mean_deviance) and not tells_rare_photons(reading)
+        return math.isfinite(fit.stranger_deviance) and not tells_rare_photons(reading)
     return fits_worse_than_nothing(reading)

@@ -28,3 +28,13 @@ def test_a_small_range_far_from_zero_is_told_apart() -> None:
     values = np.array([[1e6, 1e6 + 1.0]], np.float32)
     painted = false_colours(values, 1e6, 1e6 + 1.0, "gray")
     assert np.array_equal(painted[0, :, 0], [0, 255])
+
+
+def test_the_room_of_a_picture_of_the_same_size_is_used_again() -> None:
+    first, second = np.array([[0.0, 1.0]], np.float32), np.array([[1.0, np.nan]], np.float32)
+    room = false_colours(first, 0.0, 1.0, "gray")
+    assert false_colours(second, 0.0, 1.0, "gray", room=room) is room
+    assert np.array_equal(room, false_colours(second, 0.0, 1.0, "gray"))
+    larger = false_colours(np.array([[0.0, 1.0, 0.5]], np.float32), 0.0, 1.0, "gray", room=room)
+    assert larger.shape == (1, 3, 4)
+    assert larger[0, 1, 0] == 255

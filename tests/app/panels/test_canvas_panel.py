@@ -35,6 +35,8 @@ def _panel(qtbot: QtBot) -> tuple[Session, CanvasPanel]:
 def test_before_an_inference_it_says_what_to_do(qtbot: QtBot) -> None:
     _, panel = _panel(qtbot)
     assert panel.pages.hint.startswith("No canvas yet. Run an inference")
+    panel.prepare()
+    assert panel.pages.hint.startswith("No canvas yet. Run an inference")
 
 
 def test_an_f_in_the_object_is_upright_on_the_canvas(qtbot: QtBot) -> None:
@@ -66,11 +68,11 @@ def test_the_scale_is_named_and_applied(qtbot: QtBot) -> None:
 def test_the_lines_below_tell_progress_agreement_and_offsets(qtbot: QtBot) -> None:
     session, panel = _panel(qtbot)
     show_canvas(session)
-    assert panel.progress.text() == "7/9 patches · 84 × 90 px from y 20, x 15 · crop 32"
-    assert panel.agreement.text() == "Correlation: amp 0.987, phase 0.876, complex 0.765"
-    assert panel.quality.text() == "PSNR 21.5 dB · SSIM 0.654 · 4321 px of the known object"
-    assert panel.placing.text().startswith("Offsets: dx 0 ± 12.2, max 15.0")
-    assert not panel.warning.isVisible()
+    assert panel.content.progress.text() == "7/9 patches · 84 × 90 px from y 20, x 15 · crop 32"
+    assert panel.content.agreement.text() == "Correlation: amp 0.987, phase 0.876, complex 0.765"
+    assert panel.content.quality.text() == "PSNR 21.5 dB · SSIM 0.654 · 4321 px of the known object"
+    assert panel.content.placing.text().startswith("Offsets: dx 0 ± 12.2, max 15.0")
+    assert not panel.content.warning.isVisible()
 
 
 def test_a_correlation_with_a_constant_is_none(qtbot: QtBot) -> None:
@@ -79,15 +81,15 @@ def test_a_correlation_with_a_constant_is_none(qtbot: QtBot) -> None:
     metrics = session.state.metrics
     assert metrics is not None
     session.apply(MetricsMeasured(replace(metrics, phase_correlation=float("nan"))))
-    assert panel.agreement.text() == "Correlation: amp 0.987, phase none, complex 0.765"
+    assert panel.content.agreement.text() == "Correlation: amp 0.987, phase none, complex 0.765"
 
 
 def test_a_compatibility_mode_is_named(qtbot: QtBot) -> None:
     session, panel = _panel(qtbot)
     show_canvas(session, mode="2025-11")
-    assert panel.warning.isVisible()
-    assert "Compatibility mode 2025-11" in panel.warning.text()
-    assert "only the first patch" in panel.warning.text()
+    assert panel.content.warning.isVisible()
+    assert "Compatibility mode 2025-11" in panel.content.warning.text()
+    assert "only the first patch" in panel.content.warning.text()
     assert all(view.title.startswith("PtychoPINN 2025-11 · ") for view in panel.views)
     show_canvas(session)
     assert not any("PtychoPINN" in view.title for view in panel.views)
@@ -229,15 +231,17 @@ def test_refined_network_and_difference_can_be_looked_at(qtbot: QtBot) -> None:
     refined = _refined(session, network)
     shown = panel.refine_bar.shown
     assert not shown.isHidden()
-    assert panel.misfit.text().startswith("Misfit: R 0.400 → 0.100, pass 4/4 · deviance 12 → 0.9 a pixel (noise 0.85)")
-    assert "complex 0.970" in panel.agreement.text()
+    assert panel.content.misfit.text().startswith(
+        "Misfit: R 0.400 → 0.100, pass 4/4 · deviance 12 → 0.9 a pixel (noise 0.85)"
+    )
+    assert "complex 0.970" in panel.content.agreement.text()
     choices: tuple[Literal["refined", "network"], ...] = ("refined", "network")
     for choice, expected in zip(choices, (refined, network), strict=True):
         shown.choose(choice)
         values = panel.views[0].values
         assert values is not None
         np.testing.assert_allclose(values, np.abs(expected.object_), rtol=1e-5)
-    assert "complex 0.765" in panel.agreement.text()
+    assert "complex 0.765" in panel.content.agreement.text()
     shown.choose("difference")
     amplitude, phase = panel.views[0].values, panel.views[1].values
     assert amplitude is not None
@@ -258,7 +262,7 @@ def test_a_new_inference_shows_itself_again(qtbot: QtBot) -> None:
     _with_bundle(session)
     assert panel.refine_bar.shown.choice == "refined"
     assert panel.refine_bar.shown.isHidden()
-    assert not panel.misfit.isVisible()
+    assert not panel.content.misfit.isVisible()
 
 
 def test_a_phase_without_ramp_or_jumps_is_asked_for_once_and_shown_when_it_comes(qtbot: QtBot) -> None:

@@ -170,9 +170,10 @@ def test_the_loss_panel_draws_all_curves_there_are(qtbot: QtBot, session: Sessio
     qtbot.addWidget(panel)
     panel.show()
     assert panel.figures.text() == "No training yet"
-    assert not list(panel.plot.series_names)
+    assert panel.pages.hint == "The loss of each training step is drawn here."
     session.apply(app.JobBegan(JOB), STARTED, loss_measured(0, 4.0), loss_measured(1, 2.0), step_done(2, 20))
     assert list(panel.plot.series_names) == ["training, each step"]
+    assert panel.plot.isVisible()
     assert panel.figures.text() == ("epoch 1/2 · loss 2 · rate 0.001 · gradient 0.5 · 120 patches/s · 0:01 left")
     session.apply(epoch_done(0, validation=1.25))
     panel.second.setCurrentText("learning rate")
@@ -195,6 +196,7 @@ def test_the_loss_panel_draws_all_curves_there_are(qtbot: QtBot, session: Sessio
     assert "loss 2" in headline(session.state)
     session.apply(app.JobEnded("infer-2", "completed"), app.JobBegan(replace(JOB, id="train-3")))
     assert not list(panel.plot.series_names)
+    assert panel.plot.isVisible()
 
 
 def test_a_narrow_loss_panel_leaves_most_of_itself_to_the_plot(qtbot: QtBot, session: Session) -> None:

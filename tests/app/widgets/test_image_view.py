@@ -62,6 +62,33 @@ def test_a_click_tells_its_place(qtbot: QtBot) -> None:
     assert [int(place) for place in caught.args] == [2, 3]
 
 
+def _looks_of(view: ImageView) -> QImage:
+    settle()
+    picture: QImage = view.graphics.grab().toImage()
+    return picture
+
+
+def test_a_view_looks_the_same_however_it_came_to_its_colours_and_range(qtbot: QtBot) -> None:
+    steps = np.linspace(0.0, 4.0, 64, dtype=np.float32).reshape(8, 8)
+    changed, fresh = (ImageView("picture", quantity="counts", colour_map=name) for name in ("inferno", "gray"))
+    for view in (changed, fresh):
+        show(qtbot, view)
+    changed.set_image(steps, levels=(0.0, 1.0))
+    before = _looks_of(changed)
+    changed.set_colour_map("gray")
+    changed.set_levels((1.0, 3.0))
+    fresh.set_image(steps, levels=(1.0, 3.0))
+    assert _looks_of(changed) == _looks_of(fresh)
+    assert _looks_of(changed) != before
+    # From the top of the bar to its bottom: the lightest colour, all between them, the darkest.
+    picture = _looks_of(changed)
+    middle = changed.colour_bar._view.sceneBoundingRect().center()
+    column = [picture.pixelColor(int(middle.x()), y).lightness() for y in range(20, picture.height() - 20)]
+    assert column[0] > 240
+    assert column[-1] < 15
+    assert column == sorted(column, reverse=True)
+
+
 def test_the_colour_bar_names_quantity_scale_and_range(qtbot: QtBot) -> None:
     view = _view(qtbot, np.array([[0.01, 0.1], [1, 100]], np.float32))
     view.set_scaling("log")
