@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _DRAWN = 0.4
 """Part of the memory for gradients that is held while patches are only drawn: 0.16 to 0.36 in all recipes."""
-_CANVAS_BYTES = 48
-"""Of a pixel: sums and weights, the canvas that is shown, the one before, and the one that is turned."""
+_CANVAS_BYTES = 56
+"""Of a pixel: sums, shares and weights, the canvas that is shown, the one before, and the one that is turned."""
 _PATCH_BYTES = 100
 """Of the position of a patch, and what is made of it."""
 _LIBRARIES = 100 << 20

@@ -22,7 +22,7 @@ from ptycho_engine.geometry.canvas import CanvasStitcher
 SCALES = (1, 10, 100)
 _MOST = 1.15
 """In proportion, but for what sorting takes and caches no longer hold."""
-_PATCHES, _POSITIONS, _PATTERNS = 100, 1_000, 8
+_PATCHES, _POSITIONS, _PATTERNS = 100, 1_000, 16
 _BLOCK = 100
 
 
@@ -31,7 +31,8 @@ def growth(settings: BenchSettings, folder: Path) -> Iterator[Row]:
     rounds = min(settings.rounds, 3)
     yield growth_row("stitching", _PATCHES, "patches of 64 px", _stitching, rounds)
     dataset = simulated_scan(folder, 64)
-    yield growth_row("inference", _PATTERNS, "patterns of 64 px", lambda count: _inference(dataset, count), rounds)
+    what = "patterns of 64 px, a network of half the filters"
+    yield growth_row("inference", _PATTERNS, what, lambda count: _inference(dataset, count), rounds)
     yield growth_row("grouping", _POSITIONS, "positions", lambda count: _grouping(count), rounds)
 
 
@@ -82,6 +83,8 @@ def _stitching(count: int) -> Work:
         stitcher = CanvasStitcher(positions, N, N)
         for start in range(0, count, _BLOCK):
             stitcher.add(block, positions[start : start + _BLOCK])
+        # Summed up when it is asked for.
+        assert stitcher.weight.any()
 
     return work
 
@@ -111,7 +114,8 @@ def repeated_scan(dataset: Dataset, count: int) -> Dataset:
 
 
 def _inference(dataset: Dataset, count: int) -> Work:
-    job = engine_job(untrained_bundle("full_patch_cnn"), repeated_scan(dataset, count), count)
+    # The smallest of these networks: how the cost grows is a matter of all that is around it.
+    job = engine_job(untrained_bundle("full_patch_cnn", n_filters_scale=1), repeated_scan(dataset, count), count)
 
     def work() -> None:
         with torch.inference_mode():

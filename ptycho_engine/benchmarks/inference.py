@@ -97,7 +97,7 @@ def _patches_per_second(
         timings,
         (
             faster(">= 1.4x the network called plainly", 1.4, timings[OWN], timings[_PLAIN], applies=judged),
-            at_most("largest difference of the patches <= 1e-5", 1e-5, largest),
+            at_most("largest difference of the patches <= 1e-6", 1e-6, largest),
             faster(
                 ">= 4x in bf16 where the CPU has matrix units (AMX)",
                 4,

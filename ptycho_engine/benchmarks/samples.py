@@ -29,9 +29,9 @@ def trained_bundle() -> Bundle:
     return read_bundle(Path(str(files("resources") / "demo" / "wts.h5.zip")))
 
 
-def untrained_bundle(architecture: str = "cnn") -> Bundle:
+def untrained_bundle(architecture: str = "cnn", n_filters_scale: int = 2) -> Bundle:
     """Return a network for single patterns of 64 px, of torch's own random start."""
-    model = ModelConfig(n=N, gridsize=1, architecture=architecture)
+    model = ModelConfig(n=N, gridsize=1, architecture=architecture, n_filters_scale=n_filters_scale)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         network = build_network(model)

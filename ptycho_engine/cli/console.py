@@ -212,7 +212,7 @@ def fit_text(figures: FitFigures) -> str:
         f"deviance {figures.poisson_deviance:.4g} per pixel",
     ]
     if math.isfinite(figures.overlap_consistency):
-        parts.append(f"overlap {figures.overlap_consistency:.3f}")
+        parts.append(f"overlap {figures.overlap_consistency:z.3f}")
     if math.isfinite(figures.complex_correlation):
         parts.append(
             f"against the known object: amplitude {figures.amplitude_correlation:.3f}, "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, FloatArray, PositionArray, frozen_array, require_shape
 from ptycho_engine.documents import AmplitudeScale, Canvas, Rectangle
 from ptycho_engine.errors import InputError
+from ptycho_engine.geometry.scatter_sum import ScatterSum
 from ptycho_engine.ranks import Ranks
 
 WeightKind = Literal["central", "probe", "uniform"]
@@ -19,11 +20,7 @@ WeightKind = Literal["central", "probe", "uniform"]
 MAX_CANVAS_PIXELS = 1 << 29
 _BATCH = 32
 """Patches cut out at once."""
-_BATCH_BYTES = 1 << 19
-"""Of the patches that are shifted at once: few enough that they stay in the cache until they are added."""
 _WEIGHT_FLOOR = 1e-3
-_LEAST_SHARE = np.float32(1e-7)
-"""What stays of a pixel at least: in 32 bits an offset of nearly a whole pixel is a whole one."""
 
 
 def stitch_weights(kind: str, crop: int, probe: ComplexArray | None = None) -> FloatArray:
@@ -60,109 +57,6 @@ def central_square(patches: NDArray[Any], crop: int) -> NDArray[Any]:
     """Return the central squares of ``(..., N, N)`` patches, ``(..., crop, crop)``; nothing is copied."""
     start = patches.shape[-1] // 2 - crop // 2
     return patches[..., start : start + crop, start : start + crop]
-
-
-class ScatterSum:
-    """Weighted patches and their weights, summed on a canvas.
-
-    Parameters
-    ----------
-    height, width
-        Of the canvas [px].
-    weights
-        (c, c) float32 the weight of each pixel of a patch.
-    """
-
-    def __init__(self, height: int, width: int, weights: FloatArray) -> None:
-        self.total = np.zeros((height, width), np.complex64)
-        self.weight = np.zeros((height, width), np.float32)
-        self._floats = self.total.view(np.float32)
-        self._weights = None if bool(np.all(weights == 1)) else np.ascontiguousarray(weights, np.float32)
-        self._side = len(weights)
-
-    def add(self, patches: NDArray[np.complexfloating], corners: PositionArray) -> NDArray[np.bool_]:
-        """Add patches with their pixel ``[0, 0]`` at ``corners``.
-
-        Parameters
-        ----------
-        patches
-            (k, c, c) complex.
-        corners
-            (k, 2) [px] ``(row, column)`` on the canvas, not whole in general.
-
-        Returns
-        -------
-        numpy.ndarray
-            (k,) whether each patch lay on the canvas; the others were left out.
-        """
-        height, width = self.total.shape
-        finite = np.asarray(np.isfinite(corners).all(axis=1))
-        known = np.where(finite[:, None], corners, -1.0)
-        floors = np.clip(np.floor(known), -1, max(height, width))
-        whole, fraction = floors.astype(np.int64), (known - floors).astype(np.float32)
-        # A whole offset needs no further row or column, and there need not be one.
-        last = whole + self._side + (fraction > 0)
-        fits: NDArray[np.bool_] = (whole.min(axis=1) >= 0) & (last[:, 0] <= height) & (last[:, 1] <= width)
-        if not fits.all():
-            patches, whole, fraction = patches[fits], whole[fits], fraction[fits]
-        step = max(1, _BATCH_BYTES // (8 * self._side**2))
-        for start in range(0, len(whole), step):
-            batch = slice(start, start + step)
-            self._add_batch(patches[batch], whole[batch], fraction[batch])
-        return fits
-
-    def _add_batch(self, patches: NDArray[np.complexfloating], whole: NDArray[np.int64], fraction: FloatArray) -> None:
-        side = self._side
-        down, right = fraction[:, 0, None, None], fraction[:, 1, None, None]
-        parts = np.ascontiguousarray(patches, np.complex64).view(np.float32)
-        if self._weights is not None:
-            parts = parts * np.repeat(self._weights, 2, axis=1)
-        tiles = _shifted(parts, down, right, 2)
-        if self._weights is None:
-            weight_tiles = (
-                _edge_profile(down[:, :, 0], side)[:, :, None] * _edge_profile(right[:, :, 0], side)[:, None, :]
-            )
-        else:
-            weight_tiles = _shifted(np.broadcast_to(self._weights, (len(whole), side, side)), down, right, 1)
-        height, width = self.total.shape
-        floats, weight, reach = self._floats, self.weight, side + 1
-        for tile, weight_tile, (row, column) in zip(tiles, weight_tiles, whole.tolist(), strict=True):
-            if row + reach > height or column + reach > width:
-                # A whole offset at the rim: nothing falls on the further row or column, and there is none.
-                tile, weight_tile = (
-                    tile[: height - row, : 2 * (width - column)],
-                    weight_tile[: height - row, : width - column],
-                )
-            floats[row : row + reach, 2 * column : 2 * (column + reach)] += tile
-            weight[row : row + reach, column : column + reach] += weight_tile
-
-
-def _shifted(images: FloatArray, down: FloatArray, right: FloatArray, step: int) -> FloatArray:
-    """Move images down and right by fractions of a pixel; a pixel is ``step`` neighbouring numbers of a row.
-
-    Returns images one pixel larger in both directions.
-    """
-    count, side, width = images.shape
-    # The share of a pixel that stays, and the share that moves on in parts of it: two passes an axis instead of three.
-    stays_down, stays_right = (np.maximum(1 - share, _LEAST_SHARE) for share in (down, right))
-    scaled = images * (stays_down * stays_right)
-    rows = np.empty((count, side + 1, width), np.float32)
-    np.multiply(scaled, down / stays_down, out=rows[:, 1:])
-    rows[:, 0] = 0
-    rows[:, :side] += scaled
-    result = np.empty((count, side + 1, width + step), np.float32)
-    np.multiply(rows, right / stays_right, out=result[:, :, step:])
-    result[:, :, :step] = 0
-    result[:, :, :width] += rows
-    return result
-
-
-def _edge_profile(fraction: FloatArray, side: int) -> FloatArray:
-    """Return (k, side + 1) the shifted row of ones: 1 - f, 1, …, 1, f."""
-    profile = np.ones((len(fraction), side + 1), np.float32)
-    profile[:, 0] = 1 - fraction[:, 0]
-    profile[:, -1] = fraction[:, 0]
-    return profile
 
 
 class CanvasStitcher:
@@ -202,6 +96,11 @@ class CanvasStitcher:
         self._positions: list[PositionArray] = []
         self._dropped = 0
 
+    @property
+    def weight(self) -> FloatArray:
+        """(H, W) float32 the weight that fell on each pixel so far; not to be changed."""
+        return self._sum.weight
+
     def add(self, patches: ComplexArray, positions: PositionArray) -> Rectangle:
         """Add patches at their positions.
 
@@ -230,9 +129,7 @@ class CanvasStitcher:
         """Put the sums of all processes, which stitch on canvases of the same place, into each."""
         if ranks.alone:
             return
-        import torch
-
-        ranks.add_up(torch.from_numpy(self._sum.total.view(np.float32)), torch.from_numpy(self._sum.weight))
+        self._sum.add_up(ranks)
         self._positions = [one for part in ranks.all(self._positions) for one in part]
         self._dropped = sum(ranks.all(self._dropped))
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, PositionArray, frozen_array, require_shape
 from ptycho_engine.documents import AmplitudeScale, Canvas, Rectangle
-from ptycho_engine.geometry.canvas import ScatterSum, central_square, changed_part, position_extent, require_room
+from ptycho_engine.geometry.canvas import central_square, changed_part, position_extent, require_room
+from ptycho_engine.geometry.scatter_sum import ScatterSum
 
 NOVEMBER_2025 = "2025-11"
 JULY_2026 = "2026-07"

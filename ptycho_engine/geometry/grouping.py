@@ -126,7 +126,7 @@ def cover_positions(
     if channels == 1:
         return _grouping(scan_positions, first)
     count = min(max(neighbor_count, channels - 1), n_scan - 1)
-    nearest = _nearest(scan_positions, scan_positions, count + 1, go_on)
+    nearest = _nearest(scan_positions, None, count + 1, go_on)
     # A position that lies exactly on others need not come first in its own list, or at all.
     itself = nearest == first
     itself[~itself.any(axis=1), -1] = True
@@ -186,7 +186,7 @@ def subsets_of_neighbors(
     pool = scan_positions[chosen]
     count = min(neighbor_count + 1, len(chosen))
     _require_enough(count, channels)
-    nearest = _nearest(pool, pool, count, go_on)
+    nearest = _nearest(pool, None, count, go_on)
     lots = np.random.default_rng(seed).random((len(chosen), n_subsets, count))
     drawn = np.argsort(lots, axis=2)[:, :, :channels]
     members = np.take_along_axis(np.broadcast_to(nearest[:, None], lots.shape), drawn, axis=2)
@@ -202,31 +202,55 @@ def _require_enough(n_scan: int, channels: int) -> None:
 
 
 def _grouping(scan_positions: PositionArray, indices: NDArray[np.integer]) -> Grouping:
-    members = scan_positions[indices]
-    centers = members.mean(axis=1)
-    return Grouping(frozen_array(indices, np.int64), frozen_array(centers), frozen_array(members - centers[:, None]))
+    # A position as one complex number: along an axis of two numbers numpy needs several times as long.
+    members = np.ascontiguousarray(scan_positions, np.float64).view(np.complex128)[:, 0].take(indices)
+    centers = members[:, 0].copy()
+    for member in range(1, members.shape[1]):
+        centers += members[:, member]
+    centers /= members.shape[1]
+    members -= centers[:, None]
+    # Nobody else holds them: to freeze copies of them would take as long as all before.
+    centers.setflags(write=False)
+    members.setflags(write=False)
+    return Grouping(
+        frozen_array(indices, np.int64),
+        centers.view(np.float64).reshape(-1, 2),
+        members.view(np.float64).reshape(*members.shape, 2),
+    )
 
 
-def _nearest(scan_positions: PositionArray, queries: PositionArray, count: int, go_on: GoOn) -> IndexArray:
-    """Return (n, count) the positions nearest to each query, nearest first."""
+def _nearest(scan_positions: PositionArray, asked: IndexArray | None, count: int, go_on: GoOn) -> IndexArray:
+    """Return (n, count) the positions nearest to each of those that are asked for, or to each one, nearest first."""
     from scipy.spatial import cKDTree
 
     go_on()
     # (x, y), as PtychoPINN has it: neighbours at the same distance then come in the same order.
-    tree = cKDTree(scan_positions[:, ::-1])
+    points = np.ascontiguousarray(scan_positions[:, ::-1])
+    tree = cKDTree(points)
+    # Asked in the order of the tree, so that one query finds in the cache what the one before it has read.
+    order = np.asarray(tree.indices, np.int64)
+    turns = order if asked is None else np.argsort(_inverse(order)[asked])
+    queries = points.take(turns if asked is None else asked[turns], axis=0)
     found = np.empty((len(queries), count), np.int64)
     step = max(1, _ASKED_AT_ONCE // count)
     for first in range(0, len(queries), step):
         go_on()
         block = slice(first, first + step)
-        found[block] = np.reshape(tree.query(queries[block, ::-1], k=count)[1], (-1, count))
-    return found
+        found[block] = np.reshape(tree.query(queries[block], k=count)[1], (-1, count))
+    return found.take(_inverse(turns), axis=0)
+
+
+def _inverse(order: IndexArray) -> IndexArray:
+    """Return (n,) the place of each number in an order of all of them."""
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place
 
 
 def _neighbors(scan_positions: PositionArray, seeds: IndexArray, neighbor_count: int, go_on: GoOn) -> IndexArray:
     """Return (n_seeds, K) the nearest neighbours, nearest first, without the seed where there are enough others."""
     n_scan = len(scan_positions)
-    nearest = _nearest(scan_positions, scan_positions[seeds], min(neighbor_count + 1, n_scan), go_on)
+    nearest = _nearest(scan_positions, seeds, min(neighbor_count + 1, n_scan), go_on)
     return nearest if neighbor_count + 1 > n_scan else nearest[:, 1:]
 
 

@@ -13,6 +13,8 @@ from torch.nn import functional
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.backpropagation import BACKPROPAGATED_CHANNELS
+from ptycho_engine.models.fused_convolution import convolve_relu
+from ptycho_engine.models.reductions import greatest_over, mean_over
 from ptycho_engine.models.releases import RELEASES
 
 # In units of n_filters_scale; the encoder's first entry, the input channels, is put before.
@@ -58,6 +60,7 @@ class DoubleConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, batch_norm: bool) -> None:
         super().__init__()
+        self.normalised = batch_norm
         self.conv1 = conv3x3(inputs, outputs)
         self.conv2 = conv3x3(outputs, outputs)
         self.bn1 = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
@@ -65,6 +68,8 @@ class DoubleConv(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the features ``(B, outputs, H, W)``."""
+        if not self.normalised:
+            return convolve_relu(self.conv2, convolve_relu(self.conv1, features))
         features = functional.relu(self.bn1(self.conv1(features)))
         return functional.relu(self.bn2(self.conv2(features)))
 
@@ -82,7 +87,7 @@ class ChannelGate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weighed features, of the same shape."""
-        weights = torch.sigmoid(self.mlp(features.mean(dim=(2, 3))) + self.mlp(features.amax(dim=(2, 3))))
+        weights = torch.sigmoid(self.mlp(mean_over(features, 2, 3)) + self.mlp(greatest_over(features, 2, 3)))
         return features * weights[:, :, None, None]
 
 
@@ -95,7 +100,7 @@ class SpatialGate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weighed features, of the same shape."""
-        summary = torch.cat((features.amax(dim=1, keepdim=True), features.mean(dim=1, keepdim=True)), dim=1)
+        summary = torch.stack((greatest_over(features, 1), mean_over(features, 1)), dim=1)
         return features * torch.sigmoid(self.compress(summary))
 
 
@@ -122,7 +127,7 @@ class EfficientAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weighed features, of the same shape."""
-        means = features.mean(dim=(2, 3))[:, None]
+        means = mean_over(features, 2, 3)[:, None]
         return features * torch.sigmoid(self.conv(means))[:, 0, :, None, None]
 
 
@@ -192,6 +197,20 @@ class Encoder(nn.Module):
         return images, wide[:-1]
 
 
+class Merge(nn.Sequential):
+    """Two convolutions with ReLU, of features beside those of the encoder."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(conv3x3(inputs, outputs), nn.ReLU(), conv3x3(outputs, outputs), nn.ReLU())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features ``(B, outputs, H, W)``."""
+        for layer in self:
+            if isinstance(layer, nn.Conv2d):
+                features = convolve_relu(layer, features)
+        return features
+
+
 class Ascent(nn.Module):
     """From the bottleneck to features of half the patch's side; the base of the decoders."""
 
@@ -205,7 +224,7 @@ class Ascent(nn.Module):
         if self.uses_skips:
             seen = reversed(encoder_ladder(model)[1:-1])
             self.merge_blocks = nn.ModuleList(
-                _merge(outputs + skipped, outputs) for outputs, skipped in zip(ladder[1:], seen, strict=True)
+                Merge(outputs + skipped, outputs) for outputs, skipped in zip(ladder[1:], seen, strict=True)
             )
         if model.decoder_attention != "none":
             self.attention_blocks = nn.ModuleList(decoder_attention(model, outputs) for outputs in ladder[1:])
@@ -226,10 +245,6 @@ class Ascent(nn.Module):
                 seen = functional.interpolate(seen, size=features.shape[-2:], mode="bilinear", align_corners=False)
             features = weigh(merge(torch.cat((features, seen), dim=1)))
         return features
-
-
-def _merge(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(conv3x3(inputs, outputs), nn.ReLU(), conv3x3(outputs, outputs), nn.ReLU())
 
 
 def decoder_attention(model: ModelConfig, channels: int) -> nn.Module:

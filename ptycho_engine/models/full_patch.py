@@ -13,6 +13,7 @@ from ptycho_engine.config import TRANSFORMS_WITH_STATE, ModelConfig
 from ptycho_engine.errors import ConfigError
 from ptycho_engine.models.backpropagation import Backpropagation
 from ptycho_engine.models.blocks import Ascent, Encoder, channel_count, conv3x3, decoder_ladder, input_count
+from ptycho_engine.models.fused_convolution import convolve_relu
 from ptycho_engine.models.input_transform import transform_input
 from ptycho_engine.models.network import PatchModule
 from ptycho_engine.models.starts import draw_open_he
@@ -36,10 +37,10 @@ class FullHead(nn.Module):
 
     def forward(self, features: Tensor, back: Tensor) -> Tensor:
         """Return the raw quantity ``(B, channels, N, N)``; ``back`` may have no channels."""
-        features = functional.relu(self.conv1(features))
+        features = convolve_relu(self.conv1, features)
         features = functional.interpolate(features, scale_factor=2, mode="nearest")
         features = torch.cat((features, back), dim=1) if back.shape[1] else features
-        raw: Tensor = self.conv3(functional.relu(self.conv2(features)))
+        raw: Tensor = self.conv3(convolve_relu(self.conv2, features))
         return raw
 
     def start_at_zero(self) -> None:

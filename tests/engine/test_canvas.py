@@ -13,6 +13,7 @@ from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas
 from ptycho_engine.errors import InputError
 from ptycho_engine.geometry.canvas import CanvasStitcher, extract_patches, stitch_weights
+from ptycho_engine.geometry.scatter_sum import ScatterSum
 
 
 def stitched(
@@ -209,3 +210,34 @@ def test_weights() -> None:
         stitch_weights("probe", 32)
     with pytest.raises(ValueError, match="central, probe, uniform"):
         stitch_weights("other", 32)
+
+
+def test_even_weights_are_exact_and_nothing_is_left_where_nothing_fell() -> None:
+    positions = np.random.default_rng(5).uniform(0, 300, (400, 2))
+    summed = ScatterSum(340, 340, np.ones((8, 8), np.float32))
+    for part in np.array_split(positions, 3):
+        summed.add(np.ones((len(part), 8, 8), np.complex64), part)
+        assert summed.weight.any()
+    expected = np.zeros((340, 340))
+    for row, column in positions:
+        # What a square covers of each pixel, along each axis.
+        rows, columns = (
+            np.clip(np.minimum(at + 8, np.arange(340) + 1) - np.maximum(at, np.arange(340)), 0, 1)
+            for at in (row, column)
+        )
+        expected += np.outer(rows, columns)
+    assert not summed.weight[expected == 0].any()
+    np.testing.assert_allclose(summed.weight, expected, atol=3e-6)
+    np.testing.assert_allclose(summed.total, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "central"])
+@pytest.mark.parametrize("side", [1, 6])
+def test_a_patch_may_fill_the_canvas(kind: str, side: int) -> None:
+    weights = stitch_weights(kind, side)
+    summed = ScatterSum(side, side, weights)
+    patch = np.arange(side * side).reshape(1, side, side).astype(np.complex64)
+    assert summed.add(patch, np.zeros((1, 2))).tolist() == [True]
+    assert summed.add(patch, np.full((1, 2), 0.25)).tolist() == [False]
+    np.testing.assert_allclose(summed.weight, weights)
+    np.testing.assert_allclose(summed.total, weights * patch[0])

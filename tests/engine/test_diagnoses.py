@@ -136,6 +136,12 @@ def test_what_is_wrong_is_named_with_figures_and_an_action(name: str, evidence: 
     assert finding.values
 
 
+def test_an_overlap_just_below_zero_is_told_as_zero() -> None:
+    fit = replace(BAD_FIT, r_factor=0.342, overlap_consistency=-0.002)
+    (found,) = diagnose(_training([5.6e9, 6.2e8], fit=fit))
+    assert "(overlap 0.00)" in found.message
+
+
 def test_a_long_first_epoch_is_let_come_to_its_end() -> None:
     fit = replace(BAD_FIT, r_factor=0.4)
     within = tuple(Reading(step, 1, loss, NAN, 1e-2, DRAWN, fit) for step, loss in ((500, 10.0), (1000, 8.0)))

@@ -101,3 +101,23 @@ def test_partners_are_near_and_drawn_evenly() -> None:
     again = cover_positions(positions, 2, 8, seed=1)
     np.testing.assert_array_equal(cover.group_indices, again.group_indices)
     assert not np.array_equal(cover.group_indices, cover_positions(positions, 2, 8, seed=2).group_indices)
+
+
+@pytest.mark.parametrize("config", [GroupingConfig(n_groups=40), GroupingConfig(n_groups=300), GroupingConfig()])
+def test_members_are_the_neighbours_of_their_own_position(config: GroupingConfig) -> None:
+    positions = np.random.default_rng(4).uniform(0, 100, (150, 2))
+    drawn = group_positions(positions, config)
+    apart = np.linalg.norm(positions[:, None] - positions, axis=-1)
+    nearest = np.argsort(apart, axis=1)[:, 1 : config.neighbor_count + 1]
+    for members in drawn.group_indices:
+        assert any(np.isin(members, row).all() for row in nearest)
+    members = positions[drawn.group_indices]
+    np.testing.assert_allclose(drawn.group_centers, members.mean(axis=1), atol=1e-12)
+    np.testing.assert_allclose(drawn.local_offsets, members - members.mean(axis=1, keepdims=True), atol=1e-12)
+
+
+def test_a_grouping_cannot_be_changed() -> None:
+    drawn = cover_positions(np.random.default_rng(4).uniform(0, 100, (30, 2)), 2, 6, seed=0)
+    for array in (drawn.group_indices, drawn.group_centers, drawn.local_offsets):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0

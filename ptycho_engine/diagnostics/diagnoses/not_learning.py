@@ -41,7 +41,7 @@ def not_learning(evidence: TrainingEvidence) -> Diagnosis | None:
         "error",
         f"After {now.epoch} epochs ({now.step} steps) the network has learned nothing: the patterns are explained no "
         f"better than by {nothing} ({explained}), and "
-        f"neighbouring patches agree no better than by chance (overlap {fit.overlap_consistency:.2f}).",
+        f"neighbouring patches agree no better than by chance (overlap {fit.overlap_consistency:z.2f}).",
         "Train with another seed, with a lower learning rate, or with the recipe reliable or compatible. If these do "
         "not learn either, check the probe, the positions and the units of the patterns.",
         {

@@ -158,7 +158,7 @@ def poor_fit(evidence: ResultEvidence) -> Diagnosis | None:
         "poor-fit",
         "info" if evidence.explains else "warning",
         f"{subject} the patterns no better than an empty object does: R-factor {fit.r_factor:.3f}, empty "
-        f"{fit.empty_r_factor:.3f}{floor}; overlap of neighbours {evidence.agreement:.2f}; worst frames {worst}.",
+        f"{fit.empty_r_factor:.3f}{floor}; overlap of neighbours {evidence.agreement:z.2f}; worst frames {worst}.",
         "Refine the canvas against the data, or train on a scan of this instrument.",
         {
             "r_factor": fit.r_factor,
