@@ -229,6 +229,11 @@ class TrainConfig(Config):
         choices=("32", "bf16"),
         advanced=True,
     )
+    compiled: bool = option(
+        False,
+        "The network is compiled first: faster steps after a first one of a minute; needs a C++ compiler on the CPU",
+        advanced=True,
+    )
     deterministic: bool = option(True, "Only use operations that repeat bit for bit", advanced=True)
     early_stop_patience: int | None = option(
         None,
@@ -281,7 +286,14 @@ class InferConfig(Config):
     """One inference: which groups, which weights in the stitch, which device."""
 
     n_groups: int | None = option(None, "Groups to infer; empty covers every scan position", unit="groups", minimum=1)
-    batch_size: int = option(64, "Groups in one forward pass", unit="groups", minimum=1, maximum=65536)
+    batch_size: int | None = option(
+        None,
+        "Groups in one forward pass; empty finds it: on a CPU 16, on a GPU as many as its free memory has room for, up "
+        "to 512",
+        unit="groups",
+        minimum=1,
+        maximum=65536,
+    )
     neighbor_count: int = option(
         6,
         "Nearest neighbours from which the members of a group are drawn",
@@ -325,6 +337,11 @@ class InferConfig(Config):
         "32",
         "Arithmetic of the network: 32-bit, or bf16 (faster where the device has it, less exact)",
         choices=("32", "bf16"),
+        advanced=True,
+    )
+    compiled: bool = option(
+        False,
+        "The network is compiled first: faster batches after a first one of a minute; needs a C++ compiler on the CPU",
         advanced=True,
     )
     seed: int = option(42, "Seed of the draw of group members", minimum=0, maximum=2**32 - 1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ptycho_engine.assumptions import settle
+from ptycho_engine.compiled_network import COMPILING, forget_compiled
 from ptycho_engine.config import InferConfig
 from ptycho_engine.device import compute_settings, describe_device, device_choice, device_errors, free_device
 from ptycho_engine.diagnostics.metrics import compare_with_object
@@ -126,6 +127,8 @@ def _infer(
                     )
                 )
         finally:
+            if config.compiled:
+                forget_compiled()
             free_device(choice.device)
 
 
@@ -134,6 +137,9 @@ def _run(
 ) -> Generator[EngineEvent, None, None]:
     yield JobStarted("infer", describe_device(job.device), job.n_patches, "patches", files.folder)
     yield from _opening_notes(job)
+    if job.config.compiled and len(job.own_groups()):
+        yield COMPILING
+        yield job.compile()
     started = working()
     stitch: Stitch = LiveStitch(job) if job.mode is None else CompatibleStitch(job, job.mode)
     stats, sample = InferenceStats(job.config, job.mode), InferenceSample(job)
@@ -242,7 +248,7 @@ def _stitched(
         if described is not None:
             yield described
         while job.remarks:
-            yield MessageLogged("warning", job.remarks.pop(0), shown=True)
+            yield job.remarks.pop(0)
         yield Progressed(n_done, job.n_patches, "patches", time_left.seconds(n_done, job.n_patches))
         if limit.due():
             limit.begin()

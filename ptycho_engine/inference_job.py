@@ -1,6 +1,7 @@
 """An inference made ready: inputs checked and normalised, network rebuilt, patches computed batch by batch."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,10 +10,12 @@ import torch
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray, PositionArray
 from ptycho_engine.batches import GroupBatches
+from ptycho_engine.compiled_network import CompiledNetwork
 from ptycho_engine.config import InferConfig
 from ptycho_engine.device import MAX_HALVINGS, arithmetic, drop_frames, lacking_memory, out_of_memory, reclaim
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import BundleError, ConfigError
+from ptycho_engine.events import MessageLogged
 from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.inference_compatibility import CompatibilityMode, compatibility_mode
@@ -72,8 +75,10 @@ class InferenceJob:
     """What the inference takes of the memory, in a sentence."""
     n_parts: int = 1
     """Parts in which a batch is computed, where the memory does not hold all of it."""
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[MessageLogged] = field(default_factory=list)
     """What was done by itself and is still to be told."""
+    compiled: CompiledNetwork | None = None
+    """What draws, where the network has been compiled."""
 
     @property
     def input_scale(self) -> float:
@@ -146,10 +151,10 @@ class InferenceJob:
         """Run the network; where the memory runs out, in halves from then on."""
         while True:
             largest = images.shape[0] if self.device.type != "cpu" else CPU_PIECE
-            pieces = torch.split(images, max(1, largest // self.n_parts))
+            network = self.network if self.compiled is None else self.compiled
             try:
-                with arithmetic(self.device, self.config.precision):
-                    return torch.cat([self.network(piece) for piece in pieces])
+                with self._arithmetic():
+                    return torch.cat([network(piece) for piece in self._pieces(images)])
             except (RuntimeError, MemoryError) as error:
                 lacking = lacking_memory(error)
                 if lacking is None:
@@ -161,10 +166,28 @@ class InferenceJob:
                 raise out_of_memory(self.device, lacking)
             self.n_parts *= 2
             wanted = f" ({lacking} more were needed)" if lacking else ""
-            self.remarks.append(
+            text = (
                 f"Out of memory{wanted}: batches are computed in {self.n_parts} parts from here on "
                 f"(time {self.n_parts.bit_length() - 1} of {MAX_HALVINGS})"
             )
+            self.remarks.append(MessageLogged("warning", text, shown=True))
+            if self.compiled is not None:
+                self.remarks.append(self.compile())
+
+    def _pieces(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return patterns in the pieces that are computed at once."""
+        largest = images.shape[0] if self.device.type != "cpu" else CPU_PIECE
+        return torch.split(images, max(1, largest // self.n_parts))
+
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        return arithmetic(self.device, self.config.precision)
+
+    def compile(self) -> MessageLogged:
+        """Compile the network for the pieces that whole batches are computed in, and say what came of it."""
+        self.compiled = CompiledNetwork(self.network)
+        with torch.inference_mode():
+            images = self.batches.batch(self.own_groups()[: self.batches.batch_size]).images
+            return self.compiled.compile_for(self._pieces(images)[0], self._arithmetic, gradients=False)
 
     def _fetched(self, groups: IndexArray, patches: torch.Tensor) -> Predicted:
         return Predicted(groups, patches.cpu().numpy(), self.batches.positions(groups))
@@ -213,7 +236,7 @@ def prepare_inference(
             grouping,
             level.input_scale,
             device,
-            config.batch_size,
+            need.n_groups,
             # Patterns that are read once need not be held, and on the CPU nothing overlaps with reading them.
             0 if device.type == "cpu" and grouping.channels == 1 else None,
             counts=counts,

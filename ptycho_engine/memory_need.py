@@ -9,6 +9,8 @@ from ptycho_engine.host_memory import free_host_memory
 if TYPE_CHECKING:
     import torch
 
+COMPILER_BYTES = 160 << 20
+"""What torch's compiler takes of the computer's memory, in its own process, and leaves taken."""
 _GIB = 2**30
 
 

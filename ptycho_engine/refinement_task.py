@@ -16,6 +16,9 @@ from ptycho_engine.physics.counts import holds_whole_counts
 from ptycho_engine.physics.probe import soft_disk
 from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, intensity_scale, mean_total
 
+_PIECE = 64
+"""Patterns computed at once where the settings leave it open: without a network they take little memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class RefinementTask:
@@ -103,7 +106,7 @@ def prepare_refinement(
         raise DatasetError("its probe is dark, or not finite", "Choose a scan with a probe.", file=dataset.path)
     photons = _photons(dataset, bundle)
     return RefinementTask(
-        batches=GroupBatches(dataset, alone, scale, device, config.batch_size),
+        batches=GroupBatches(dataset, alone, scale, device, config.batch_size or _PIECE),
         model=model,
         illumination=torch.tensor(light, dtype=torch.complex64, device=device),
         probe_scale=bundle.model.probe_scale,

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from ptycho_engine.arrays import FloatArray
 from ptycho_engine.batches import Batch, GroupBatches
+from ptycho_engine.compiled_network import CompiledNetwork
 from ptycho_engine.config import TRANSFORMS_WITH_STATE, TrainConfig
 from ptycho_engine.device import arithmetic
 from ptycho_engine.documents import Bundle, CountStatistics
+from ptycho_engine.events import MessageLogged
 from ptycho_engine.gradient_clip import GradientClip
 from ptycho_engine.models.network import PatchNetwork
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state
@@ -132,6 +134,8 @@ class Trainer:
         """What the rates of the schedule are multiplied by."""
         self.n_parts = 1
         """Parts in which a batch is computed, where the memory does not hold all of it; a step stays one step."""
+        self.compiled: CompiledNetwork | None = None
+        """What draws in the steps, where the network has been compiled for them."""
         ranks.same_weights(self.network)
 
     def set_learning_rate(self, done: float) -> float:
@@ -153,6 +157,12 @@ class Trainer:
         norm = self.clip.apply(self.parameters)
         self.optimiser.step()
         return Step(_sum(losses), norm.detach(), drawn[0] if len(drawn) == 1 else torch.cat(drawn))
+
+    def compile_steps(self, images: torch.Tensor) -> MessageLogged:
+        """Compile the network for steps on (B, C, N, N) patterns of this shape, and say what came of it."""
+        self.network.train()
+        self.compiled = CompiledNetwork(self.network)
+        return self.compiled.compile_for(images, lambda: arithmetic(self.device, self.precision), gradients=True)
 
     def _gradients(self, batch: Batch, scene: Scene) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Leave the gradients of a batch with the parameters; return losses and objects of its parts."""
@@ -328,8 +338,10 @@ class Trainer:
 
     def draw(self, batch: Batch, scene: Scene) -> torch.Tensor:
         """Return (B, C, N, N) the patches of a batch, with gradients."""
+        # What is compiled computes with gradients; whatever only looks is drawn by the network as it stands.
+        network = self.compiled if self.compiled is not None and torch.is_grad_enabled() else self.network
         with arithmetic(self.device, self.precision):
-            patches: torch.Tensor = self.network(batch.images)
+            patches: torch.Tensor = network(batch.images)
         return patches if scene.amplitude_factor == 1.0 else patches * scene.amplitude_factor
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ptycho_engine.compiled_network import COMPILING, forget_compiled
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.device import (
     compute_settings,
@@ -142,6 +143,8 @@ def _train(
                     )
                 )
         finally:
+            if config.compiled:
+                forget_compiled()
             free_device(choice.device)
 
 
@@ -156,6 +159,8 @@ def _run(job: TrainingJob, working: WorkingTime) -> Generator[EngineEvent, None,
         yield from (DiagnosisFound(one) for one in job.progress.findings)
         if job.ranks.first:
             yield preview(job)
+        yield from _compiled(job)
+        left.begin(job.progress.step)
         while job.progress.epoch < job.config.epochs and not _stops_early(job):
             lacking = None
             try:
@@ -170,15 +175,24 @@ def _run(job: TrainingJob, working: WorkingTime) -> Generator[EngineEvent, None,
                 drop_frames(error)
             if lacking is not None:
                 # Out of the handler: while it runs, the exception keeps what is to be freed.
-                told = halve_after(job, lacking)
+                yield from halve_after(job, lacking)
+                # Halves are a size of their own.
+                yield from _compiled(job)
                 left.begin(job.progress.step)
-                yield from told
     except TrainingDiverged:
         raise
     except (GeneratorExit, Stopped, EngineError):
         _keep_this_moment(job)
         raise
     yield from _complete(job)
+
+
+def _compiled(job: TrainingJob) -> Iterator[MessageLogged]:
+    """Compile the network for the steps, where that is asked, and tell of it."""
+    images = job.step_images() if job.config.compiled else None
+    if images is not None:
+        yield COMPILING
+        yield job.trainer.compile_steps(images)
 
 
 def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, bool]:

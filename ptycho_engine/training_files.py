@@ -30,6 +30,7 @@ FREE_SETTINGS = frozenset(
     {
         "epochs",
         "accelerator",
+        "compiled",
         "early_stop_patience",
         "checkpoint_every",
         "preview_interval_s",

@@ -108,6 +108,13 @@ class TrainingJob:
             self.planned = (epoch, steps)
         return self.planned[1]
 
+    def step_images(self) -> torch.Tensor | None:
+        """Return (B, C, N, N) patterns as whole batches bring them to this process at once; ``None`` if none come."""
+        batches = max(self.scans.all_batches, key=lambda one: one.sizes()[0])
+        part = batches.batch(batches.all_groups()[: batches.batch_size]).parts(self.trainer.n_parts)[0]
+        images = part.share(self.ranks.share(len(part.groups))).images
+        return images if len(images) else None
+
     def step_sizes(self) -> list[int]:
         """Return the groups in each step of the epoch that has begun."""
         return [len(step.groups) for step in self.epoch_steps()]

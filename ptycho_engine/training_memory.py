@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.device import MAX_HALVINGS
 from ptycho_engine.documents import Bundle, Dataset
-from ptycho_engine.memory_need import FreeMemory, MemoryNeed
+from ptycho_engine.memory_need import COMPILER_BYTES, FreeMemory, MemoryNeed
 from ptycho_engine.recipes import Plan
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def training_need(
     on_device += _resident_bytes(datasets, test_dataset, config, there)
     grouping = sum(_GROUP_ROW * config.gridsize**2 * _groups_drawn(one, config) for one in datasets)
     shown = 16 * config.preview_count * model.n**2
-    host = _LIBRARIES + _WRITTEN * kept.parameters + grouping + shown
+    compiler = COMPILER_BYTES if config.compiled else 0
+    host = _LIBRARIES + _WRITTEN * kept.parameters + grouping + shown + compiler
     on_gpu = device.type == "cuda"
     return MemoryNeed(
         what="the training",

@@ -21,6 +21,7 @@ BATCH = 16
 _BATCHES = 2
 _PLAIN = "the network, called plainly"
 _IN_BF16 = "this program, bf16"
+_COMPILED = "this program, compiled"
 _CPU = torch.device("cpu")
 
 
@@ -79,8 +80,15 @@ def _patches_per_second(
         _PLAIN: lambda: plain_patches(network, images),
         _IN_BF16: lambda: engine_patches(half),
     }
+    compiled, note = _compiled_job(bundle, dataset, count, settings)
+    if compiled is not None:
+        ways[_COMPILED] = lambda: engine_patches(compiled)
     timings = in_turns(ways, settings.rounds)
     own, plain = engine_patches(job), plain_patches(network, images)
+    values = {"patches_per_s": count / timings[OWN].median, "patches_per_s_bf16": count / timings[_IN_BF16].median}
+    if compiled is not None:
+        values["patches_per_s_compiled"] = count / timings[_COMPILED].median
+        values["largest_difference_compiled"] = float(np.abs(engine_patches(compiled) - own).max())
     largest = float(np.abs(own - job.level.amplitude_factor * plain).max())
     flops = forward_flops(network, images[0]) * _BATCHES
     return Row(
@@ -99,8 +107,20 @@ def _patches_per_second(
             ),
         ),
         Limit("matrix products in float32", flops / machine.matmul_flops),
-        {"patches_per_s": count / timings[OWN].median, "patches_per_s_bf16": count / timings[_IN_BF16].median},
+        values,
+        note,
     )
+
+
+def _compiled_job(
+    bundle: Bundle, dataset: Dataset, count: int, settings: BenchSettings
+) -> tuple[InferenceJob | None, str]:
+    """Return an inference with a compiled network, and how long that took; none where it is not asked or fails."""
+    if settings.quick:
+        return None, ""
+    job = engine_job(bundle, dataset, count)
+    told = job.compile()
+    return job if told.level == "info" else None, told.text
 
 
 def _error_of_bf16(dataset: Dataset, count: int) -> Row:

@@ -22,6 +22,7 @@ from ptycho_engine.training_scans import TrainingScan, prepare_scans
 
 _PLAIN = "a plain loop (contiguous, default Adam)"
 _IN_BF16 = "this program, bf16"
+_COMPILED = "this program, compiled"
 _CPU = torch.device("cpu")
 _FORWARD_AND_BACKWARD = 3
 """A backward pass takes about two forward ones."""
@@ -79,7 +80,14 @@ def _steps(dataset: Dataset, batch_size: int, settings: BenchSettings, machine: 
     half, _, _ = training_parts(dataset, batch_size, "bf16")
     plain = PlainLoop(trainer.plan, TrainConfig().seed, batch, scan.scene)
     ways = {OWN: lambda: trainer.step(batch), _PLAIN: plain.step, _IN_BF16: lambda: half.step(batch)}
+    compiled, values, note = _compiled_trainer(dataset, batch_size, trainer, batch, settings)
+    if compiled is not None:
+        ways[_COMPILED] = lambda: compiled.step(batch)
     timings = in_turns(ways, settings.rounds)
+    values["patches_per_s"] = batch_size / timings[OWN].median
+    values["patches_per_s_bf16"] = batch_size / timings[_IN_BF16].median
+    if compiled is not None:
+        values["patches_per_s_compiled"] = batch_size / timings[_COMPILED].median
     flops = _FORWARD_AND_BACKWARD * forward_flops(trainer.network, batch.images)
     return Row(
         "training",
@@ -96,8 +104,23 @@ def _steps(dataset: Dataset, batch_size: int, settings: BenchSettings, machine: 
             ),
         ),
         Limit("matrix products in float32", flops / machine.matmul_flops),
-        {
-            "patches_per_s": batch_size / timings[OWN].median,
-            "patches_per_s_bf16": batch_size / timings[_IN_BF16].median,
-        },
+        values,
+        note,
     )
+
+
+def _compiled_trainer(
+    dataset: Dataset, batch_size: int, plain: Trainer, batch: Batch, settings: BenchSettings
+) -> tuple[Trainer | None, dict[str, float], str]:
+    """Return a trainer with a compiled network, how much its first loss differs, and how long compiling took.
+
+    There is none where it is not asked, or fails; the text then says why.
+    """
+    if settings.quick:
+        return None, {}, ""
+    trainer, _, _ = training_parts(dataset, batch_size, "32")
+    told = trainer.compile_steps(batch.images)
+    if told.level != "info":
+        return None, {}, told.text
+    losses = [float(one.step(batch).loss) for one in (plain, trainer)]
+    return trainer, {"relative_difference_of_loss_compiled": abs(losses[1] / losses[0] - 1.0)}, told.text

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         InferConfig,
         names={"preview_interval_s": "--preview-every SECONDS"},
-        empty={"n_groups": "all", "crop": "auto", "patch_stats_limit": "all"},
+        empty={"n_groups": "all", "batch_size": "auto", "crop": "auto", "patch_stats_limit": "all"},
     )
 
 

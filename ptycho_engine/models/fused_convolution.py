@@ -21,6 +21,9 @@ def convolve_relu(convolution: nn.Conv2d, features: Tensor) -> Tensor:
     features
         ``(B, inputs, H, W)``.
     """
+    if torch.compiler.is_compiling():
+        # The compiler fuses them by itself, and does not see through what is asked below.
+        return functional.relu(convolution(features))
     kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else features.dtype
     fuses = torch.is_inference_mode_enabled() and features.device.type == "cpu" and len(features) > 0
     if not (fuses and torch.backends.mkldnn.enabled and kind in fused_kinds()):

@@ -1,5 +1,6 @@
 """What every architecture is to the rest of the engine: patterns in, complex patches out, and a start."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -110,13 +111,15 @@ class PatchNetwork(nn.Module):
         s1, s2 = self.scales
         return torch.complex(s1 * patches.real, s2 * patches.imag)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, draw: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None) -> Tensor:
         """Return the patches of normalised patterns.
 
         Parameters
         ----------
         images
             ``(B, C, N, N)`` float, amplitude times the input scale, or counts times theirs.
+        draw
+            What computes as the trained part does, in its place: its compiled form.
 
         Returns
         -------
@@ -125,7 +128,7 @@ class PatchNetwork(nn.Module):
         """
         batch, members, height, width = images.shape
         inputs = images if members == self.channels else images.reshape(-1, self.channels, height, width)
-        first, second = self.model.autoencoder(inputs)
+        first, second = (draw or self.model.autoencoder)(inputs)
         # In 32 bits whatever the network computed in: complex numbers of half precision hardly exist.
         first, second = first.float(), second.float()
         if self.config.output == "real_imag":

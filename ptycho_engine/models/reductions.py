@@ -15,11 +15,16 @@ from torch.autograd.function import once_differentiable
 
 def mean_over(features: Tensor, *dims: int) -> Tensor:
     """Return the mean over some dimensions, which are left out of the result."""
+    if torch.compiler.is_compiling():
+        return features.mean(dim=dims)
     return features.sum(dim=dims) / math.prod(features.shape[dim] for dim in dims)
 
 
 def greatest_over(features: Tensor, *dims: int) -> Tensor:
     """Return the greatest value over some dimensions, which are left out; equal ones share the gradient."""
+    if torch.compiler.is_compiling():
+        # The compiler makes its own gradient, and would not see through this one.
+        return features.amax(dim=dims)
     greatest: Tensor = _Greatest.apply(features, dims).squeeze(dims)  # type: ignore[no-untyped-call]
     return greatest
 

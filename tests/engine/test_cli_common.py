@@ -48,9 +48,9 @@ def test_every_flag_of_the_contract_is_there(capsys: pytest.CaptureFixture[str])
         "simulate": "n-scan n n-photons object from seed test-fraction",
         "train": "data test-data out config n-groups gridsize neighbor-count batch-size epochs learning-rate loss "
         "n-photons recipe model n-filters-scale seed accelerator precision deterministic log-patch-stats "
-        "patch-stats-limit preview-every checkpoint-every resume early-stop-patience",
+        "patch-stats-limit preview-every checkpoint-every resume early-stop-patience compiled",
         "infer": "bundle data out n-groups batch-size weights crop refine compatibility debug-dump log-patch-stats "
-        "patch-stats-limit ground-truth accelerator precision seed deterministic assume",
+        "patch-stats-limit ground-truth accelerator precision seed deterministic assume compiled",
     }
     for verb, flags in contract.items():
         main([verb, "--help"])

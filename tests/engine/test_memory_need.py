@@ -16,8 +16,10 @@ from ptycho_engine.config import InferConfig, ModelConfig, TrainConfig
 from ptycho_engine.documents import Bundle, Dataset
 from ptycho_engine.errors import DeviceError, EngineError, Stopped
 from ptycho_engine.events import EngineEvent, JobStarted, MessageLogged, TrainingCompleted
+from ptycho_engine.formats.frames import ArrayFrames
 from ptycho_engine.host_memory import free_host_memory
 from ptycho_engine.inference import infer
+from ptycho_engine.inference_memory import inference_need
 from ptycho_engine.memory_need import FreeMemory, MemoryNeed, memory_note, require_memory
 from ptycho_engine.models import activation_memory as activations
 from ptycho_engine.models.pinn import build_network
@@ -111,6 +113,48 @@ def test_an_inference_whose_canvas_does_not_fit_is_refused(bundle: Bundle, monke
     monkeypatch.setattr(inference_job, "free_for", lambda _: FreeMemory(8 * 2**30, None))
     with pytest.raises(Stopped):
         inference_job.prepare_inference(replace(unread(), scan_positions=far), bundle, InferConfig(), CPU)
+
+
+def many_positions() -> Dataset:
+    """Return a scan of 65,536 positions, whose patterns take 1 GiB."""
+    side = np.arange(256.0)
+    positions = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
+    frames = ArrayFrames(np.broadcast_to(np.float32(1), (len(positions), 64, 64)))
+    return replace(tiny_scan(), frames=frames, scan_positions=positions)
+
+
+def _gpu_need(bundle: Bundle, size: int | None, free: FreeMemory) -> MemoryNeed:
+    """Return what an inference of many positions takes on a GPU with so much memory."""
+    scan = many_positions()
+    grouping = inference_job.inference_groups(scan, bundle, InferConfig())
+    return inference_need(scan, bundle, InferConfig(batch_size=size), grouping, CUDA, free)
+
+
+def test_the_batch_of_a_gpu_is_the_largest_whose_estimate_fits(bundle: Bundle) -> None:
+    amounts = [_gpu_need(bundle, size, FreeMemory(None, 0)).device for size in (1, 2, 64, 128, 512, 1024)]
+    # Patterns stay on the GPU where they take less than two fifths of what is free: here they take more.
+    assert all(0.4 * amount < 2**30 for amount in amounts[:4])
+    found = [_gpu_need(bundle, None, FreeMemory(None, amount)).n_groups for amount in amounts[:4]]
+    assert found == [1, 2, 64, 128]
+    assert _gpu_need(bundle, None, FreeMemory(None, amounts[3] - 1)).n_groups == 64
+    assert _gpu_need(bundle, None, FreeMemory(None, amounts[3] - 1)).device <= amounts[3] - 1
+    assert _gpu_need(bundle, None, FreeMemory(None, 80 * 2**30)).n_groups == 512
+    assert _gpu_need(bundle, None, FreeMemory(None, 1)).n_groups == 1
+    # What is drawn comes to the computer, which may have less room than the GPU.
+    host = _gpu_need(bundle, 32, FreeMemory(None, 0)).host
+    assert _gpu_need(bundle, None, FreeMemory(host, 80 * 2**30)).n_groups == 32
+    # Where nobody can tell, and where the settings say it.
+    assert _gpu_need(bundle, None, FreeMemory(None, None)).n_groups == 64
+    assert _gpu_need(bundle, 7, FreeMemory(None, amounts[3])).n_groups == 7
+
+
+def test_the_batch_of_a_cpu_is_what_it_computes_at_once(bundle: Bundle) -> None:
+    scan = tiny_scan(40)
+    automatic = inference_job.prepare_inference(scan, bundle, InferConfig(accelerator="cpu"), CPU)
+    assert automatic.batches.batch_size == inference_job.CPU_PIECE == 16
+    given = inference_job.prepare_inference(scan, bundle, InferConfig(accelerator="cpu", batch_size=40), CPU)
+    one, other = (np.concatenate([part.patches for part in job.predictions()]) for job in (automatic, given))
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6 * float(np.abs(other).max()))
 
 
 def test_a_gpu_may_compute_in_parts_and_a_computer_may_not() -> None:
