@@ -19,7 +19,7 @@ from ptycho_engine.events import MessageLogged
 from ptycho_engine.models.network import PatchNetwork
 
 _BACKEND = "inductor"
-COMPILING = MessageLogged("info", "The network is being compiled, which takes about a minute")
+COMPILING = MessageLogged("info", "The network is to be compiled: about a minute, where there is a compiler")
 _LONGEST_REASON = 160
 """Characters of what a compiler says that a person is shown."""
 _Draw = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]

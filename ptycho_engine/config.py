@@ -231,7 +231,8 @@ class TrainConfig(Config):
     )
     compiled: bool = option(
         False,
-        "The network is compiled first: faster steps after a first one of a minute; needs a C++ compiler on the CPU",
+        "The network is compiled first, which takes about a minute and may make steps faster; a CPU gains little, and "
+        "needs a C++ compiler",
         advanced=True,
     )
     deterministic: bool = option(True, "Only use operations that repeat bit for bit", advanced=True)
@@ -341,7 +342,8 @@ class InferConfig(Config):
     )
     compiled: bool = option(
         False,
-        "The network is compiled first: faster batches after a first one of a minute; needs a C++ compiler on the CPU",
+        "The network is compiled first, which takes about a minute and may make batches faster; a CPU gains little, "
+        "and needs a C++ compiler",
         advanced=True,
     )
     seed: int = option(42, "Seed of the draw of group members", minimum=0, maximum=2**32 - 1)
