@@ -168,26 +168,28 @@ def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) ->
     """Plan the network that draws the whole patch, bound to one object, in one cycle.
 
     The network reads what a pattern differs by from the mean pattern of the training, in standard deviations: most of a
-    pattern is the light of the probe, which is the same in all of them and tells nothing of the object. The peak of the
-    rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth: one cycle, in
-    which the rate is high while the coarse shape forms and low while detail does. A step takes 16 patterns, at every
-    gridsize: of the same patterns, many small steps made a better network than few large ones. The peak is 2e-3 there
-    (1e-3 at N = 128, 5e-4 at 256), and grows with the root of the patterns in a step, as the noise of a mean falls.
-    Attention gates are left out, and half the filters of PtychoPINN's network are enough: both cost time in each step,
-    and a real scan was reconstructed as well without them.
+    pattern is the light of the probe, which is the same in all of them and tells nothing of the object. Beside it
+    stands what it propagates back to, so that the network need not learn the Fourier transform: simulated weak objects
+    that it hardly learned from patterns alone were learned from 1e3 photons a pattern.
+
+    The peak of the rate is reached after a rise of a fifth of the steps and left along a cosine down to a hundredth:
+    one cycle, in which the rate is high while the coarse shape forms and low while detail does. A step takes 16
+    patterns, at every gridsize: of the same patterns, many small steps made a better network than few large ones. The
+    peak is 2e-3 there (1e-3 at N = 128, 5e-4 at 256), and grows with the root of the patterns in a step, as the noise
+    of a mean falls. Attention gates are left out, and half the filters of PtychoPINN's network are enough: both cost
+    time in each step, and a real scan was reconstructed as well without them.
 
     The network reads one pattern at a time whatever the gridsize. What ties patterns together is the object that all
-    patches of a batch are merged into: each pattern is predicted from that, so a patch must agree with its neighbours,
-    which binds it more than the light of its own pattern does and keeps noise from being fitted.
+    patches of a batch are merged into: each pattern is predicted from what the others say of its place, so a patch must
+    agree with its neighbours, and noise that only its own pattern has seen cannot be fitted.
 
     For counts the network must draw real and imaginary part, so it is PtychoPINN's own, trained in the same way.
     """
     model = replace(base, object_big=False, n_filters_scale=1)
     if base.forward_model == "counts":
         return _one_cycle(base, model, probe, batch_size)
-    changes = {"architecture": "full_patch_cnn", "cbam_encoder": False, "input_transform": "backpropagated"}
-    plan = _one_cycle(base, replace(model, **changes), probe, batch_size)  # type: ignore[arg-type]
-    return replace(plan, own_weight=_OWN_WEIGHT)
+    model = replace(model, architecture="full_patch_cnn", cbam_encoder=False, input_transform="backpropagated")
+    return replace(_one_cycle(base, model, probe, batch_size), own_weight=_OWN_WEIGHT)
 
 
 def _one_cycle(base: ModelConfig, model: ModelConfig, probe: ComplexArray, batch_size: int | None) -> Plan:

@@ -7,9 +7,9 @@ amplitudes by a patch O, taken at the empty object O = 1, is
 
     conj(P) F⁻¹[ (A_empty - A_measured) F[P]/|F[P]| ]
 
-(the gradient of Guizar-Sicairos and Fienup, Opt. Express 16, 7264 (2008), for amplitudes). Its negative
-shows the specimen where it is, blurred and mixed with its twin, with the noise of the pattern: a picture that a network
-can set right from one pixel to the next.
+(the gradient of Guizar-Sicairos and Fienup, Opt. Express 16, 7264 (2008), for amplitudes). Its negative shows the
+specimen where it is, blurred and mixed with its twin, with the noise of the pattern: a picture that a network can set
+right from one pixel to the next. The mean pattern of the scan stands for the empty one.
 """
 
 import torch
