@@ -5,6 +5,7 @@ import os
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -146,10 +147,11 @@ def test_nothing_of_a_compiled_training_stays(graphs: list[list[int]]) -> None:
         held.append(weakref.ref(trainer.network))
         return build(trainer, images)
 
-    with pytest.MonkeyPatch.context() as patch:
+    # The compiler's own way to change a setting for a while: pytest's leaves it without one.
+    limit = import_module("torch._dynamo").config.patch(recompile_limit=1)
+    with pytest.MonkeyPatch.context() as patch, limit:
         patch.setattr(Trainer, "compile_steps", noted)
         # Room for one network of a kind: were it not given back, the second would silently not be compiled.
-        patch.setattr("torch._dynamo.config.recompile_limit", 1)
         for size in (4, 3):
             assert of(list(training(epochs=1, n_groups=size, batch_size=size, compiled=True)), StepDone)
     assert graphs == [[4], [3]]
