@@ -129,6 +129,25 @@ def test_the_network_reads_what_patterns_differ_by_from_their_mean(gridsize: int
     mean, deviation = (bundle.state[f"model.autoencoder.input_{name}"] for name in ("mean", "deviation"))
     np.testing.assert_allclose(mean, read.mean(axis=0), rtol=1e-5, atol=1e-6)
     assert float(deviation[0]) == pytest.approx(math.sqrt(np.mean((read - read.mean(axis=0)) ** 2)), rel=1e-4)
+    # And propagates it back under the probe of the scan, whose scale does not matter.
+    real, imaginary = bundle.state["model.autoencoder.backpropagation.light"]
+    light, probe = real + 1j * imaginary, dataset.probe.sum(axis=0)
+    assert np.vdot(light, probe).real == pytest.approx(np.linalg.norm(light) * np.linalg.norm(probe), rel=1e-5)
+
+
+@pytest.mark.parametrize(("recipe", "own"), [("reliable", False), ("compatible", True)])
+def test_whether_a_pattern_is_predicted_from_its_own_patch(recipe: str, own: bool) -> None:
+    config = replace(TINY, gridsize=1, recipe=recipe, n_groups=10)
+    job = prepare_training(
+        [tiny_scan()], config, torch.device("cpu"), test_dataset=None, out=None, resume=False, start_from=None
+    )
+    trainer, batch = job.trainer, job.batches.batch(job.batches.all_groups())
+    patches, before = trainer.as_trained(batch, trainer.scene)
+    patches = patches.detach().clone()
+    patches[0] *= -1
+    after = trainer.predict_merged(patches, batch, trainer.scene)
+    moved = (after - before).detach().square().sum(dim=(1, 2, 3))
+    assert (float(moved[0]) > 0.1 * float(moved.max())) is own
 
 
 def test_another_start_reads_the_same_differences() -> None:
