@@ -20,7 +20,7 @@ from ptycho_engine.geometry.grouping import Grouping, cover_positions
 from ptycho_engine.going_on import GoOn, always
 from ptycho_engine.inference_compatibility import CompatibilityMode, compatibility_mode
 from ptycho_engine.inference_level import InferenceLevel, inference_level
-from ptycho_engine.inference_memory import inference_need
+from ptycho_engine.inference_memory import CPU_PIECE, inference_need
 from ptycho_engine.inference_ramp import CanvasRamp
 from ptycho_engine.inference_varpro import VarPro
 from ptycho_engine.memory_need import free_for, memory_note, require_memory
@@ -31,8 +31,6 @@ from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.stoppable_reading import go_on_of
 from ptycho_engine.validation import spread_groups
 
-CPU_PIECE = 16
-"""Groups computed at once on a CPU: larger batches no longer fit its caches and are slower."""
 GroundTruth = ComplexArray | Literal["auto"] | None
 
 
@@ -150,7 +148,6 @@ class InferenceJob:
     def _drawn(self, images: torch.Tensor) -> torch.Tensor:
         """Run the network; where the memory runs out, in halves from then on."""
         while True:
-            largest = images.shape[0] if self.device.type != "cpu" else CPU_PIECE
             network = self.network if self.compiled is None else self.compiled
             try:
                 with self._arithmetic():
@@ -162,7 +159,7 @@ class InferenceJob:
                 drop_frames(error)
             # Out of the handler: while it runs, the exception keeps what is to be freed.
             reclaim(self.device)
-            if self.n_parts >= min(2**MAX_HALVINGS, largest):
+            if self.n_parts >= min(2**MAX_HALVINGS, self._most_at_once(images)):
                 raise out_of_memory(self.device, lacking)
             self.n_parts *= 2
             wanted = f" ({lacking} more were needed)" if lacking else ""
@@ -176,8 +173,11 @@ class InferenceJob:
 
     def _pieces(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return patterns in the pieces that are computed at once."""
-        largest = images.shape[0] if self.device.type != "cpu" else CPU_PIECE
-        return torch.split(images, max(1, largest // self.n_parts))
+        return torch.split(images, max(1, self._most_at_once(images) // self.n_parts))
+
+    def _most_at_once(self, images: torch.Tensor) -> int:
+        """Return how many groups are computed at once as long as the memory holds them."""
+        return images.shape[0] if self.device.type != "cpu" else CPU_PIECE
 
     def _arithmetic(self) -> AbstractContextManager[object]:
         return arithmetic(self.device, self.config.precision)

@@ -11,7 +11,8 @@ from ptycho_engine.config import InferConfig, ModelConfig
 from ptycho_engine.documents import Bundle, Canvas, Dataset
 from ptycho_engine.errors import BundleError, ConfigError, DatasetError
 from ptycho_engine.geometry.grouping import Grouping
-from ptycho_engine.inference_job import CPU_PIECE, inference_groups
+from ptycho_engine.inference_job import inference_groups
+from ptycho_engine.inference_memory import CPU_PIECE
 from ptycho_engine.physics.counts import holds_whole_counts
 from ptycho_engine.physics.probe import soft_disk
 from ptycho_engine.physics.scaling import amplitude_blocks, dataset_input_scale, intensity_scale, mean_total

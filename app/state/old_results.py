@@ -13,7 +13,7 @@ def without_old_results(state: AppState, time_s: float) -> AppState:
     """Close the oldest trainings of this window beyond ``RESULT_LIMIT``, with their bundles, and say so in the log.
 
     Only what lies whole in its run folder is closed, and nothing that is looked at, waits to be resumed, made a canvas
-    that is open, or was compared last.
+    that is open, was compared last, or is where a training of the queue starts from.
     """
     ended = [key for key, run in state.runs.items() if key in state.requests and run.state == "completed"]
     kept = {state.run_id, state.shown_run, *state.watched, *ended[-RESULT_LIMIT:]}
@@ -23,7 +23,8 @@ def without_old_results(state: AppState, time_s: float) -> AppState:
     for key in ended:
         run = state.runs[key]
         bundles = [name for name, one in state.bundles.items() if run.bundle is not None and one.path == run.bundle]
-        if key in kept or run.bundle is None or used.intersection(bundles):
+        queued = any(one.uses(name) for one in state.queue.runs for name in bundles)
+        if key in kept or run.bundle is None or queued or used.intersection(bundles):
             continue
         for document in (*bundles, key):
             state = closed(state, document)

@@ -76,6 +76,9 @@ def stranger_deviance(predicted: FloatArray, measured: FloatArray, intensity_sca
     Parameters
     ----------
     predicted, measured, intensity_scale
-        As of :func:`poisson_deviance`, ``(k, N, N)``; strangers lie half the sample apart.
+        As of :func:`poisson_deviance`, ``(k, N, N)``; strangers lie half the sample apart. One pattern alone has none,
+        and gives NaN.
     """
+    if len(predicted) < 2:
+        return float("nan")
     return poisson_deviance(np.roll(predicted, len(predicted) // 2, axis=0), measured, intensity_scale)

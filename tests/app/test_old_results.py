@@ -8,6 +8,7 @@ import numpy as np
 from app.state.app_events import DocumentChosen, DocumentClosed, JobBegan, JobEnded
 from app.state.app_state import AppState, JobState
 from app.state.old_results import RESULT_LIMIT
+from app.state.queue import QueueChanged, QueuedRun, RunQueueState
 from app.state.reduce import reduce
 from app.state.requests import TrainRequest
 from ptycho_engine import events
@@ -62,6 +63,17 @@ def test_what_is_in_use_or_lies_nowhere_else_stays() -> None:
     assert "/runs/4" not in kept
     # What was looked at goes when something else is.
     assert "/runs/3" not in kept
+
+
+def test_what_a_training_in_the_queue_starts_from_stays() -> None:
+    state = trained(trained(AppState(), 0), 1)
+    bundle = next(iter(state.bundles))
+    waiting = QueuedRun("queue:1", "Training", "", replace(REQUEST, start_bundle_id=bundle))
+    state = reduce(state, QueueChanged(RunQueueState((waiting,))))
+    for number in range(2, RESULT_LIMIT + 3):
+        state = trained(state, number)
+    assert bundle in state.bundles
+    assert "run:/runs/1" not in state.runs
 
 
 def test_what_a_person_has_closed_is_not_closed_again() -> None:

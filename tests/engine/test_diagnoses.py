@@ -112,6 +112,9 @@ HEALTHY: dict[str, TrainingEvidence] = {
     "no better than nothing after one epoch": _training([10.0], fit=replace(BAD_FIT, r_factor=0.4), steps=200),
     "no better than nothing in short epochs": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4), steps=16),
     "noise that only a network predicts": _training(FALLING, fit=replace(BAD_FIT, r_factor=0.4, poisson_deviance=4.0)),
+    "one pattern of rare photons, which has no stranger": _training(
+        FALLING, fit=replace(BAD_FIT, r_factor=0.36, poisson_deviance=0.08, stranger_deviance=NAN)
+    ),
     "a likelihood of rare photons above that of nothing": _training(
         STILL,
         fit=replace(BAD_FIT, r_factor=0.36, poisson_deviance=0.0815, stranger_deviance=0.087),

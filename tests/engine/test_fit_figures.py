@@ -66,6 +66,7 @@ def test_strangers_tell_whether_patterns_are_told_apart() -> None:
     known, alike = np.sqrt(rates).astype(np.float32), np.sqrt(np.broadcast_to(rates.mean(axis=0), rates.shape))
     assert poisson_deviance(known, measured, 1.0) < 0.9 * stranger_deviance(known, measured, 1.0)
     assert stranger_deviance(alike, measured, 1.0) == poisson_deviance(alike, measured, 1.0)
+    assert np.isnan(stranger_deviance(known[:1], measured[:1], 1.0))
 
 
 def test_patches_of_one_object_agree_and_misplaced_ones_do_not() -> None:

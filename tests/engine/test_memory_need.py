@@ -19,7 +19,7 @@ from ptycho_engine.events import EngineEvent, JobStarted, MessageLogged, Trainin
 from ptycho_engine.formats.frames import ArrayFrames
 from ptycho_engine.host_memory import free_host_memory
 from ptycho_engine.inference import infer
-from ptycho_engine.inference_memory import inference_need
+from ptycho_engine.inference_memory import CPU_PIECE, inference_need
 from ptycho_engine.memory_need import FreeMemory, MemoryNeed, memory_note, require_memory
 from ptycho_engine.models import activation_memory as activations
 from ptycho_engine.models.pinn import build_network
@@ -151,7 +151,7 @@ def test_the_batch_of_a_gpu_is_the_largest_whose_estimate_fits(bundle: Bundle) -
 def test_the_batch_of_a_cpu_is_what_it_computes_at_once(bundle: Bundle) -> None:
     scan = tiny_scan(40)
     automatic = inference_job.prepare_inference(scan, bundle, InferConfig(accelerator="cpu"), CPU)
-    assert automatic.batches.batch_size == inference_job.CPU_PIECE == 16
+    assert automatic.batches.batch_size == CPU_PIECE == 16
     given = inference_job.prepare_inference(scan, bundle, InferConfig(accelerator="cpu", batch_size=40), CPU)
     one, other = (np.concatenate([part.patches for part in job.predictions()]) for job in (automatic, given))
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6 * float(np.abs(other).max()))
