@@ -139,6 +139,28 @@ def test_compiling_changes_nothing_of_the_network(graphs: list[list[int]]) -> No
     assert torch.equal(torch.get_rng_state(), random)
 
 
+def test_whole_batches_are_drawn_by_what_was_compiled_and_smaller_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def counting(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Callable[..., Any]:
+        def draw(*inputs: torch.Tensor) -> Any:
+            drawn.append(1)
+            return graph.forward(*inputs)
+
+        return draw
+
+    monkeypatch.setattr(compiled_network, "_BACKEND", counting)
+    monkeypatch.setattr(compiled_network, "missing_compiler", lambda: "")
+    network, images = PatchNetwork(MODEL, _OneLayer()), torch.rand(3, 1, 64, 64)
+    compiled = CompiledNetwork(network)
+    with torch.inference_mode():
+        assert compiled.compile_for(images, lambda: arithmetic(CPU, "32"), gradients=False).level == "info"
+        drawn.clear()
+        for count, expected in ((3, 1), (3, 2), (2, 2)):
+            torch.testing.assert_close(compiled(images[:count]), network(images[:count]), rtol=1e-5, atol=1e-6)
+            assert len(drawn) == expected
+
+
 def test_nothing_of_a_compiled_training_stays(graphs: list[list[int]]) -> None:
     held: list[weakref.ref[PatchNetwork]] = []
     build = Trainer.compile_steps
