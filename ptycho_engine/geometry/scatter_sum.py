@@ -4,10 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho_engine.arrays import ComplexArray, FloatArray, PositionArray
+from ptycho_engine.geometry.crowd import add_crowd
 from ptycho_engine.ranks import Ranks
 
 _BATCH_BYTES = 1 << 19
 """Of the patches that are shifted at once: few enough that they stay in the cache until they are added."""
+_CROWD = 4
+"""Pixels of patches' rows that are added at once, in parts of the canvas: what is kept for it stays in proportion."""
+_STRIP_BYTES = 1 << 24
+"""Beyond which strips would take longer to come from memory than calls do."""
 _STEPS = 1 << 20
 """Steps in a pixel to which positions are rounded: products of two shares are then whole numbers of 1 / steps²."""
 
@@ -64,11 +69,11 @@ class ScatterSum:
         fits: NDArray[np.bool_] = (whole.min(axis=1) >= 0) & (last[:, 0] <= height) & (last[:, 1] <= width)
         if not fits.all():
             patches, whole, fraction = patches[fits], whole[fits], fraction[fits]
-        step = max(1, _BATCH_BYTES // (8 * (self._side + 1) ** 2))
-        room = np.empty((2, min(step, len(whole)), self._side + 1, self._side + 1), np.complex64)
-        for start in range(0, len(whole), step):
-            batch = slice(start, start + step)
-            self._add_batch(patches[batch], whole[batch], fraction[batch].astype(np.float32), room)
+        strips = self._side * self.total.nbytes
+        if len(whole) * self._side > self.total.size and strips <= _STRIP_BYTES:
+            self._add_crowd(patches, whole, fraction)
+        else:
+            self._add_in_batches(patches, whole, fraction)
         self._sum_of_weights.add(whole, fraction)
         return fits
 
@@ -77,6 +82,27 @@ class ScatterSum:
         import torch
 
         ranks.add_up(torch.from_numpy(self.total.view(np.float32)), torch.from_numpy(self._sum_of_weights.kept()))
+
+    def _add_crowd(
+        self, patches: NDArray[np.complexfloating], whole: NDArray[np.int64], fraction: NDArray[np.float64]
+    ) -> None:
+        """Add patches that lie so close that the strips of their rows hold fewer pixels than they do."""
+        if self._template is not None:
+            weights = self._template.reshape(self._side + 1, self._side + 1, 2)[:-1, :-1, 0]
+            patches = patches * weights
+        step = _CROWD * -(-self.total.size // self._side)
+        for start in range(0, len(whole), step):
+            batch = slice(start, start + step)
+            add_crowd(self.total, patches[batch], whole[batch], fraction[batch])
+
+    def _add_in_batches(
+        self, patches: NDArray[np.complexfloating], whole: NDArray[np.int64], fraction: NDArray[np.float64]
+    ) -> None:
+        step = max(1, _BATCH_BYTES // (8 * (self._side + 1) ** 2))
+        room = np.empty((2, min(step, len(whole)), self._side + 1, self._side + 1), np.complex64)
+        for start in range(0, len(whole), step):
+            batch = slice(start, start + step)
+            self._add_batch(patches[batch], whole[batch], fraction[batch].astype(np.float32), room)
 
     def _add_batch(
         self,

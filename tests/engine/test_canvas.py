@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, PositionArray
 from ptycho_engine.documents import Canvas
 from ptycho_engine.errors import InputError
+from ptycho_engine.geometry import scatter_sum
 from ptycho_engine.geometry.canvas import CanvasStitcher, extract_patches, stitch_weights
 from ptycho_engine.geometry.scatter_sum import ScatterSum
 
@@ -241,3 +242,40 @@ def test_a_patch_may_fill_the_canvas(kind: str, side: int) -> None:
     assert summed.add(patch, np.full((1, 2), 0.25)).tolist() == [False]
     np.testing.assert_allclose(summed.weight, weights)
     np.testing.assert_allclose(summed.total, weights * patch[0])
+
+
+@pytest.mark.parametrize("kind", ["uniform", "central"])
+def test_a_crowd_lies_where_each_of_it_lies(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scatter_sum, "_CROWD", 1)  # Added in several parts.
+    rng = np.random.default_rng(3)
+    side, height, width = 6, 40, 30
+    patches = rng.standard_normal((900, side, side)) + 1j * rng.standard_normal((900, side, side))
+    corners = rng.uniform(0, [height - side - 1, width - side - 1], (900, 2))
+    corners[0], corners[1], corners[2] = (height - side, width - side), (0, width - side), (4.25, 7)
+    weights = stitch_weights(kind, side)
+    summed = ScatterSum(height, width, weights)
+    summed.add(patches.astype(np.complex64), corners)
+    expected = np.zeros((height, width), np.complex128)
+    for patch, corner in zip(patches * weights, corners, strict=True):
+        rows, columns = (shares(at, side, size) for at, size in zip(corner, (height, width), strict=True))
+        expected += rows.T @ patch @ columns
+    np.testing.assert_allclose(summed.total, expected, atol=2e-4)
+
+
+def shares(at: float, side: int, size: int) -> NDArray[np.float64]:
+    """Return (side, size) what each of ``size`` pixels sees of each pixel of a patch that begins at ``at``."""
+    apart: NDArray[np.float64] = np.abs(np.arange(size) - (at + np.arange(side)[:, None]))
+    return np.clip(1 - apart, 0, None)
+
+
+def test_what_is_not_a_number_in_a_crowd_stays_in_its_place() -> None:
+    patches = np.ones((80, 4, 4), np.complex64)
+    patches[0] = np.nan
+    corners = np.tile([4.0, 5.0], (80, 1))
+    corners[0] = 4.0, 12.0
+    summed = ScatterSum(12, 16, np.ones((4, 4), np.float32))
+    summed.add(patches, corners)
+    there = np.zeros((12, 16), bool)
+    there[4:8, 12:16] = True
+    np.testing.assert_array_equal(np.isnan(summed.total), there)
+    np.testing.assert_array_equal(summed.total[4:8, 5:9], 79)
