@@ -11,6 +11,7 @@ from ptycho_engine.device import free_memory
 from ptycho_engine.documents import Dataset
 from ptycho_engine.geometry.grouping import Grouping
 from ptycho_engine.geometry.neighbourhood import order_by_neighbourhood
+from ptycho_engine.transfers import pinned, send
 
 RESIDENT_FRACTION = 0.4
 """Part of the free memory that the patterns of a job may take; above it they are read batch by batch."""
@@ -141,7 +142,7 @@ class GroupBatches:
 
     def batch(self, groups: IndexArray) -> Batch:
         """Put some groups on the device."""
-        index = torch.from_numpy(np.ascontiguousarray(groups)).to(self.device, non_blocking=True)
+        index = send(groups, self.device)
         if self._frames is not None and self._rows is not None:
             images = self._frames[self._rows[index]]
         else:
@@ -162,8 +163,7 @@ class GroupBatches:
 
     def _read(self, indices: IndexArray) -> torch.Tensor:
         images = self._normalised(indices.ravel()).reshape(*indices.shape, self.dataset.n, self.dataset.n)
-        # Pinned memory lets the copy overlap with the work queued before it.
-        return images.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else images
+        return pinned(images, self.device).to(self.device, non_blocking=True)
 
     def _normalised(self, indices: IndexArray) -> torch.Tensor:
         measured = np.asarray(self._measured(indices), np.float32)

@@ -29,6 +29,7 @@ from ptycho_engine.models.pinn import build_model, require_runnable
 from ptycho_engine.physics.forward import predict_amplitude, predict_intensity_rectangular
 from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.stoppable_reading import go_on_of
+from ptycho_engine.transfers import HostCopy
 from ptycho_engine.validation import spread_groups
 
 GroundTruth = ComplexArray | Literal["auto"] | None
@@ -105,9 +106,10 @@ class InferenceJob:
 
     def predictions(self) -> Iterator[Predicted]:
         """Yield the patches of one batch of groups after another; the next one is queued before one is fetched."""
-        queued: tuple[IndexArray, torch.Tensor] | None = None
+        queued: tuple[IndexArray, HostCopy] | None = None
         for groups in self.batches.slices(self.own_groups()):
-            launched = (groups, self._forward(groups))
+            # What is fetched later must not wait for the batch that is queued meanwhile.
+            launched = (groups, HostCopy([self._forward(groups)]))
             if queued is not None:
                 yield self._fetched(*queued)
             queued = launched
@@ -189,8 +191,8 @@ class InferenceJob:
             images = self.batches.batch(self.own_groups()[: self.batches.batch_size]).images
             return self.compiled.compile_for(self._pieces(images)[0], self._arithmetic, gradients=False)
 
-    def _fetched(self, groups: IndexArray, patches: torch.Tensor) -> Predicted:
-        return Predicted(groups, patches.cpu().numpy(), self.batches.positions(groups))
+    def _fetched(self, groups: IndexArray, patches: HostCopy) -> Predicted:
+        return Predicted(groups, patches.arrays()[0], self.batches.positions(groups))
 
 
 def prepare_inference(

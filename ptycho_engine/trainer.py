@@ -382,7 +382,9 @@ def _sum(scalars: list[torch.Tensor]) -> torch.Tensor:
 
 def measured_numbers(*scalars: torch.Tensor) -> list[float]:
     """Read several scalars from the device at once."""
-    return [float(value) for value in torch.stack([one.double() for one in scalars]).tolist()]
+    # The GPUs of Apple know no 64 bits.
+    kind = torch.float32 if scalars[0].device.type == "mps" else torch.float64
+    return [float(value) for value in torch.stack([one.to(kind) for one in scalars]).tolist()]
 
 
 def mean_loss(losses: list[torch.Tensor], sizes: list[int]) -> float:

@@ -37,7 +37,15 @@ from ptycho_engine.runs.recorder import record
 from ptycho_engine.runs.run_folder import RunFolder
 from ptycho_engine.time_left import TimeLeft
 from ptycho_engine.trainer import mean_loss
-from ptycho_engine.training_events import loss_measured, preview, require_finite, stats_measured, step_done
+from ptycho_engine.training_events import (
+    losses_measured,
+    losses_settled,
+    preview,
+    previews_due,
+    require_finite,
+    stats_measured,
+    step_done,
+)
 from ptycho_engine.training_files import bundle_of, saved_as
 from ptycho_engine.training_job import TrainingJob, prepare_training
 from ptycho_engine.training_remedy import (
@@ -200,6 +208,7 @@ def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, boo
     progress, trainer = job.progress, job.trainer
     for planned in job.epoch_steps()[progress.batch :]:
         if look_is_due(job):
+            yield from losses_settled(job)
             reading = job.ranks.from_first(lambda: read(job))
             require_bounded(job, reading)
             yield from restart_if_collapsed(job, look(job, reading))
@@ -213,20 +222,20 @@ def _epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, boo
         progress.step += 1
         progress.batch += 1
         job.epoch_losses.append(step.loss)
-        measured = loss_measured(job, step, rate, started)
-        if measured is not None:
-            yield measured
-            yield from stats_measured(job, step)
+        yield from losses_measured(job, step, rate, started)
+        yield from stats_measured(job, step)
         yield step_done(job, left)
-        if job.ranks.first and job.previews.due():
-            yield preview(job)
+        if job.ranks.first:
+            yield from previews_due(job)
         if job.files is not None and job.files.is_due(progress.step):
+            yield from losses_settled(job)
             yield from _save(job, best=False, now=True)
     return True
 
 
 def _end_of_epoch(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, None]:
     progress, epoch = job.progress, job.progress.epoch
+    yield from losses_settled(job)
     validation_loss = None
     if job.validation is not None:
         for _ in job.validation.run(job.trainer):
@@ -309,6 +318,8 @@ def _keep_this_moment(job: TrainingJob) -> None:
         return
     # Nothing can be told any more; the checkpoint before this one is still there.
     with suppress(OutputError, TrainingDiverged):
+        for _ in losses_settled(job):
+            pass
         job.files.save_checkpoint(job)
 
 

@@ -2,17 +2,20 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import torch
 
 from ptycho_engine.arrays import frozen_array
 from ptycho_engine.diagnostics.patch_stats import patch_stats
 from ptycho_engine.errors import TrainingDiverged
 from ptycho_engine.events import LossMeasured, PatchPreview, StatsMeasured, StepDone
 from ptycho_engine.time_left import TimeLeft
-from ptycho_engine.trainer import Step, measured_numbers
+from ptycho_engine.trainer import Step
 from ptycho_engine.training_job import TrainingJob
+from ptycho_engine.training_underway import LossUnderway, PreviewUnderway
+from ptycho_engine.transfers import HostCopy
 
 
 def step_done(job: TrainingJob, left: TimeLeft) -> StepDone:
@@ -23,8 +26,8 @@ def step_done(job: TrainingJob, left: TimeLeft) -> StepDone:
     return StepDone(progress.step, job.n_steps, epoch, job.config.epochs, seconds)
 
 
-def loss_measured(job: TrainingJob, step: Step, learning_rate: float, started: float) -> LossMeasured | None:
-    """Read the loss of the step just done where it is due, and keep it in the history.
+def losses_measured(job: TrainingJob, step: Step, learning_rate: float, started: float) -> Iterator[LossMeasured]:
+    """Ask for the loss of the step just done where it is due; keep and yield the losses that have arrived.
 
     Parameters
     ----------
@@ -37,24 +40,46 @@ def loss_measured(job: TrainingJob, step: Step, learning_rate: float, started: f
     started
         ``time.perf_counter()`` before the step [s].
     """
-    progress, config = job.progress, job.config
-    due = progress.step % config.log_every == 0 or progress.batch == job.scans.n_steps
-    loss, norm = measured_numbers(step.loss, step.gradient_norm) if due else (0.0, 0.0)
+    progress = job.progress
+    if _is_logged(job):
+        values = HostCopy([torch.stack((step.loss, step.gradient_norm.to(step.loss.dtype)))])
+        job.underway.losses.append(LossUnderway(progress.step - 1, progress.epoch, learning_rate, values))
+    arrived = list(job.underway.arrived())
+    # Of a GPU, the wait for the loss of an earlier step is what the steps take.
     job.meter.add(int(step.patches.shape[0] * step.patches.shape[1]), time.perf_counter() - started)
-    if not due:
-        return None
-    index = progress.step - 1
-    require_finite(job, loss, f"step {index}")
-    progress.steps.append(index)
-    progress.step_losses.append(loss)
-    return LossMeasured(index, progress.epoch, loss, learning_rate, norm, job.meter.rate())
+    yield from _kept(job, arrived)
+
+
+def _is_logged(job: TrainingJob) -> bool:
+    """Whether the step just done is one whose figures are told."""
+    return job.progress.step % job.config.log_every == 0 or job.progress.batch == job.scans.n_steps
+
+
+def losses_settled(job: TrainingJob) -> Iterator[LossMeasured]:
+    """Wait for all losses that were asked for; keep and yield them."""
+    yield from _kept(job, job.underway.arrived(wait=True))
+
+
+def _kept(job: TrainingJob, arrived: Iterable[tuple[LossUnderway, float, float]]) -> Iterator[LossMeasured]:
+    """Keep all losses before one is told, since whoever stops there must lose none; and tell those before a bad one."""
+    events: list[LossMeasured] = []
+    try:
+        for one, loss, norm in arrived:
+            require_finite(job, loss, f"step {one.index}")
+            job.progress.steps.append(one.index)
+            job.progress.step_losses.append(loss)
+            events.append(LossMeasured(one.index, one.epoch, loss, one.learning_rate, norm, job.meter.rate()))
+    except TrainingDiverged:
+        yield from events
+        raise
+    yield from events
 
 
 def stats_measured(job: TrainingJob, step: Step) -> Iterator[StatsMeasured]:
     """Yield the statistics of the patches of this step, while batches are to be logged."""
     progress, config = job.progress, job.config
     limit = config.patch_stats_limit
-    if not config.log_patch_stats or (limit is not None and progress.logged >= limit):
+    if not config.log_patch_stats or not _is_logged(job) or (limit is not None and progress.logged >= limit):
         return
     amplitude = step.patches.abs().cpu().numpy()
     progress.logged += 1
@@ -62,20 +87,40 @@ def stats_measured(job: TrainingJob, step: Step) -> Iterator[StatsMeasured]:
 
 
 def preview(job: TrainingJob) -> PatchPreview:
-    """Return the chosen patches as the network draws them now, one for each chosen group."""
-    chosen, batches = job.preview_groups, job.batches
-    pieces = []
+    """Return the chosen patches as the network draws them now, one for each chosen group; waits for the device."""
+    return _shown(job, _drawn(job))
+
+
+def previews_due(job: TrainingJob) -> Iterator[PatchPreview]:
+    """Have the chosen patches drawn where it is time for it, and yield those that have arrived."""
+    underway = job.underway
+    if underway.preview is None and job.previews.due():
+        underway.preview = _drawn(job)
+    if underway.preview is not None and underway.preview.ready:
+        drawn, underway.preview = underway.preview, None
+        yield _shown(job, drawn)
+
+
+def _drawn(job: TrainingJob) -> PreviewUnderway:
     job.previews.begin()
-    for groups in batches.slices(chosen):
-        batch = batches.batch(groups)
+    pieces = []
+    for groups in job.batches.slices(job.preview_groups):
+        batch = job.batches.batch(groups)
         patches, predicted = job.trainer.predict(batch)
-        shown = (patches, job.trainer.profile.measured_amplitude(batch.images), predicted)
-        pieces.append([one[:, 0].cpu().numpy() for one in shown])
-    patches_, measured, predicted_ = (np.concatenate(part) for part in zip(*pieces, strict=True))
-    frames = batches.grouping.group_indices[chosen, 0]
+        with torch.inference_mode():
+            shown = (patches, job.trainer.profile.measured_amplitude(batch.images), predicted)
+            pieces.append(HostCopy([one[:, 0] for one in shown]))
+    frames = job.batches.grouping.group_indices[job.preview_groups, 0]
+    return PreviewUnderway(job.progress.step, frames, tuple(pieces))
+
+
+def _shown(job: TrainingJob, drawn: PreviewUnderway) -> PatchPreview:
+    parts = zip(*(piece.arrays() for piece in drawn.pieces), strict=True)
+    patches_, measured, predicted_ = (np.concatenate(part) for part in parts)
+    frames = drawn.frames
     event = PatchPreview(
         phase="train",
-        step=job.progress.step,
+        step=drawn.step,
         patches=frozen_array(patches_, np.complex64),
         measured=frozen_array(measured, np.float32),
         predicted=frozen_array(predicted_, np.float32),

@@ -25,6 +25,7 @@ from ptycho_engine.training_files import TrainingFiles
 from ptycho_engine.training_memory import training_need, with_bundle
 from ptycho_engine.training_scans import ScanStep, TrainingScan, TrainingScans, prepare_scans
 from ptycho_engine.training_state import GoodState, Meter, Progress
+from ptycho_engine.training_underway import Underway
 from ptycho_engine.validation import Validation
 
 
@@ -48,6 +49,8 @@ class TrainingJob:
     sample: FixedSample
     """What the training is measured on as it goes."""
     good: GoodState
+    underway: Underway
+    """What the device was asked for and has not brought yet."""
     memory_note: str = ""
     """What the training takes of the memory, in a sentence."""
     fine_tunes: bool = False
@@ -172,6 +175,7 @@ def prepare_training(
             else FixedSample(validation.batches, validation.scene, on_test_scan=True)
         ),
         good=GoodState(trainer.snapshot(), Progress()),
+        underway=Underway(alone=ranks.alone),
         memory_note=memory_note(need, free),
         fine_tunes=start_from is not None,
     )

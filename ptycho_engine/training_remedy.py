@@ -75,6 +75,7 @@ def restart_if_collapsed(job: TrainingJob, told: list[EngineEvent]) -> list[Engi
         remedies=list(progress.remedies),
     )
     job.epoch_losses.clear()
+    job.underway.forget()
     job.best_state = None
     job.trainer.start_anew(seed, job.scans.all_batches)
     job.good = GoodState(job.trainer.snapshot(), job.progress.copy())
@@ -159,6 +160,7 @@ def go_back(job: TrainingJob) -> str:
     job.progress.logged, job.progress.remedies = progress.logged, list(progress.remedies)
     job.progress.setbacks, job.progress.halvings = progress.setbacks, progress.halvings
     job.epoch_losses.clear()
+    job.underway.forget()
     job.trainer.go_back(job.good.trainer)
     job.trainer.rate_factor, job.trainer.n_parts = job.progress.rate_factor, job.progress.n_parts
     if job.files is not None:

@@ -161,6 +161,8 @@ class Meter:
 
     patches: int = 0
     seconds: float = 0.0
+    known: float = 0.0
+    """Patches per second, as last measured."""
 
     def add(self, patches: int, seconds: float) -> None:
         """Count the patches of a step and its time [s]."""
@@ -168,7 +170,8 @@ class Meter:
         self.seconds += seconds
 
     def rate(self) -> float:
-        """Return patches per second since the last call, and begin anew."""
-        rate = self.patches / self.seconds if self.seconds > 0 else 0.0
+        """Return patches per second since the last call, and begin anew; what was known where there were none."""
+        if self.seconds > 0:
+            self.known = self.patches / self.seconds
         self.patches, self.seconds = 0, 0.0
-        return rate
+        return self.known

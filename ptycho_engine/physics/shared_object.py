@@ -21,6 +21,7 @@ import torch
 
 from ptycho_engine.arrays import PositionArray
 from ptycho_engine.geometry.bilinear import read_between, share_out
+from ptycho_engine.transfers import send
 
 _LEAST_WEIGHT = 1e-6
 """Added to the sum of weights, in parts of the own weight and of the brightest pixel of the probe: where no light
@@ -83,13 +84,13 @@ def see_shared_object(
 
 def _places(positions: PositionArray, n: int, device: torch.device) -> _Places:
     whole = np.floor(positions).astype(np.int64)
-    fraction = torch.from_numpy((positions - whole).astype(np.float32)).to(device)
+    fraction = send((positions - whole).astype(np.float32), device)
     # A patch of n + 1 pixels lies on at most two tiles of n pixels along each axis.
     tiles = whole // n
     corners = tiles[:, None, None, :] + np.array([[[0, 0], [0, 1]], [[1, 0], [1, 1]]])
     known, slots = np.unique(corners.reshape(-1, 2), axis=0, return_inverse=True)
-    slot = torch.from_numpy(slots.reshape(-1, 4)).to(device)
-    inside = torch.from_numpy(whole - tiles * n).to(device)
+    slot = send(slots.reshape(-1, 4), device)
+    inside = send(whole - tiles * n, device)
     steps = torch.arange(n + 1, device=device)
     rows, columns = inside[:, :1] + steps, inside[:, 1:] + steps
     of_tile = (2 * (rows // n))[:, :, None] + (columns // n)[:, None, :]

@@ -35,6 +35,7 @@ from ptycho_engine.trainer import Scene, Step, Trainer
 from ptycho_engine.training import train
 from ptycho_engine.training_remedy import start_seed
 from tests.helpers.cancelled import until
+from tests.helpers.late_marks import late_marks
 from tests.helpers.tiny_scan import tiny_scan
 
 CONFIG = TrainConfig(
@@ -161,11 +162,14 @@ def test_fine_tuning_has_no_other_start(monkeypatch: pytest.MonkeyPatch) -> None
     assert not _told(events)
 
 
+@pytest.mark.parametrize("queued", [False, True])
 @pytest.mark.parametrize("value", [float("nan"), 1e4])
 def test_a_divergence_goes_back_with_half_the_rate(
-    value: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    value: float, queued: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     plain = _of(list(_train()), LossMeasured)
+    if queued:
+        late_marks(monkeypatch)
     _run_away(monkeypatch, above_rate=1.0, at=4, value=value)
     events = list(_train(tmp_path))
     assert _found(events) == ["diverged"]
@@ -298,7 +302,10 @@ def test_long_epochs_are_looked_at_in_their_middle(monkeypatch: pytest.MonkeyPat
     assert _weights(again) == _weights(unbroken)
 
 
-def test_a_collapse_is_mended_in_the_middle_of_a_long_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_collapse_is_mended_in_the_middle_of_a_long_epoch(queued: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if queued:
+        late_marks(monkeypatch)
     monkeypatch.setattr("ptycho_engine.training_watch.LOOK_EVERY", 2)
     _collapse(monkeypatch, {3})
     events = list(_train())
