@@ -24,7 +24,7 @@ from ptycho_engine.physics.shared_object import see_shared_object
 from ptycho_engine.profiles import AmplitudeProfile, CountProfile, Profile
 from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.recipes import Plan
-from ptycho_engine.shared_step import gradients_of_shares
+from ptycho_engine.shared_step import drawn_at_once, gradients_of_shares
 
 _LEVEL_GROUPS = 64
 """Groups from which the factors of real and imaginary part are taken at the start."""
@@ -339,9 +339,12 @@ class Trainer:
     def draw(self, batch: Batch, scene: Scene) -> torch.Tensor:
         """Return (B, C, N, N) the patches of a batch, with gradients."""
         # What is compiled computes with gradients; whatever only looks is drawn by the network as it stands.
-        network = self.compiled if self.compiled is not None and torch.is_grad_enabled() else self.network
+        trains = torch.is_grad_enabled()
+        network = self.compiled if self.compiled is not None and trains else self.network
+        halved = trains and self.ranks.alone and self.compiled is None and self.precision == "32"
         with arithmetic(self.device, self.precision):
-            patches: torch.Tensor = network(batch.images)
+            shares = drawn_at_once(batch.images, self.plan) if halved else [batch.images]
+            patches: torch.Tensor = torch.cat([network(images) for images in shares])
         return patches if scene.amplitude_factor == 1.0 else patches * scene.amplitude_factor
 
 

@@ -87,8 +87,10 @@ class ChannelGate(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the weighed features, of the same shape."""
-        weights = torch.sigmoid(self.mlp(mean_over(features, 2, 3)) + self.mlp(greatest_over(features, 2, 3)))
-        return features * weights[:, :, None, None]
+        # Both at once: the gradients of shared weights are one sum, in halves of a batch as in two processes.
+        seen = self.mlp(torch.cat((mean_over(features, 2, 3), greatest_over(features, 2, 3))))
+        mean, greatest = seen.chunk(2)
+        return features * torch.sigmoid(mean + greatest)[:, :, None, None]
 
 
 class SpatialGate(nn.Module):

@@ -16,7 +16,7 @@ from ptycho_engine.errors import ConfigError, EngineError
 from ptycho_engine.inference import infer
 from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.runs.run_folder import read_run
-from tests.helpers.shared_work import N_PROCESSES, RECIPES, canvas, fails, gradients, losses, work
+from tests.helpers.shared_work import N_PROCESSES, RECIPES, bits, canvas, fails, gradients, losses, work
 from tests.helpers.tiny_scan import tiny_scan
 
 
@@ -52,6 +52,14 @@ def test_losses_are_those_of_one_process(together: Together, recipe: str, tmp_pa
     for found in together[1]:
         np.testing.assert_allclose(found["losses"][recipe], alone, rtol=1e-4)
     assert together[1][0]["losses"] == together[1][1]["losses"]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_two_processes_have_the_bits_of_one(together: Together, recipe: str) -> None:
+    alone = bits(recipe, ALONE)
+    assert len(alone[0]) == 3
+    for found in together[1]:
+        assert found["bits"][recipe] == alone
 
 
 def test_a_training_of_two_goes_on_from_its_checkpoint(together: Together) -> None:
