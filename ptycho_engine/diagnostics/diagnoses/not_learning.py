@@ -42,8 +42,9 @@ def not_learning(evidence: TrainingEvidence) -> Diagnosis | None:
         f"After {now.epoch} epochs ({now.step} steps) the network has learned nothing: the patterns are explained no "
         f"better than by {nothing} ({explained}), and "
         f"neighbouring patches agree no better than by chance (overlap {fit.overlap_consistency:z.2f}).",
-        "Train with another seed, with a lower learning rate, or with the recipe reliable or compatible. If these do "
-        "not learn either, check the probe, the positions and the units of the patterns.",
+        "Train with the recipe reliable, whose network learns weak objects and few photons best, with another seed, or "
+        "with a lower learning rate. If these do not learn either, check the probe, the positions and the units of the "
+        "patterns.",
         {
             "r_factor": fit.r_factor,
             "empty_r_factor": fit.empty_r_factor,
