@@ -175,7 +175,7 @@ def prepare_training(
             else FixedSample(validation.batches, validation.scene, on_test_scan=True)
         ),
         good=GoodState(trainer.snapshot(), Progress()),
-        underway=Underway(alone=ranks.alone),
+        underway=Underway(as_they_come=ranks.alone or device.type == "cpu"),
         memory_note=memory_note(need, free),
         fine_tunes=start_from is not None,
     )

@@ -50,12 +50,12 @@ class Underway:
 
     Parameters
     ----------
-    alone
-        Whether this process trains by itself. Several take their losses after the same number of steps, and not when
-        these happen to arrive: what follows from a loss must follow in the same step of all.
+    as_they_come
+        Take losses whenever they arrive. Several processes with GPUs take them after the same number of steps instead:
+        what follows from a loss must follow in the same step of all.
     """
 
-    alone: bool = True
+    as_they_come: bool = True
     losses: deque[LossUnderway] = field(default_factory=deque)
     preview: PreviewUnderway | None = None
 
@@ -63,7 +63,7 @@ class Underway:
         """Take out what has arrived, or all of it, in the order of the steps; yield it with loss and gradient norm."""
         while self.losses:
             first = self.losses[0]
-            if not (wait or len(self.losses) > MOST_STEPS or (self.alone and first.values.ready)):
+            if not (wait or len(self.losses) > MOST_STEPS or (self.as_they_come and first.values.ready)):
                 return
             loss, norm = (float(value) for value in first.values.arrays()[0])
             yield self.losses.popleft(), loss, norm

@@ -18,7 +18,7 @@ from ptycho_engine.inference import infer
 from ptycho_engine.recipes import plan_training
 from ptycho_engine.trainer import Scene, Trainer
 from ptycho_engine.training import train
-from ptycho_engine.training_underway import MOST_STEPS
+from ptycho_engine.training_underway import MOST_STEPS, LossUnderway, Underway
 from ptycho_engine.transfers import HostCopy, send
 from tests.helpers.cancelled import until
 from tests.helpers.late_marks import LateMarks, late_marks
@@ -168,3 +168,13 @@ def test_an_inference_does_not_wait_for_the_batch_that_it_has_queued(late: LateM
     assert late.waits[-1] == 0
     assert len(late.waits) > 2
     assert np.isfinite(canvas.object_).all()
+
+
+def test_several_processes_take_a_loss_after_the_same_number_of_steps() -> None:
+    # Whether it has arrived by then or not.
+    underway = Underway(as_they_come=False)
+    for index in range(MOST_STEPS + 2):
+        underway.losses.append(LossUnderway(index, 0, 1e-3, HostCopy([torch.tensor([float(index), 1.0])])))
+        taken = [one.index for one, _, _ in underway.arrived()]
+        assert taken == ([index - MOST_STEPS] if index >= MOST_STEPS else [])
+    assert [loss for _, loss, _ in underway.arrived(wait=True)] == [2.0, 3.0, 4.0, 5.0]
