@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import PositionArray
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.documents import Canvas
+from ptycho_engine.geometry.position_list import PositionList
 from ptycho_engine.physics.forward import light_on_object, modes_on_object
 from ptycho_engine.ranks import ALONE, Ranks
 from ptycho_engine.refinement_field import ObjectField
@@ -68,7 +69,7 @@ class CanvasRamp:
         self._n_seen, self._n_kept = n_before, 0
         # Taken at once: single patterns that stay among arrays that come and go would break up the memory.
         self._measured = torch.empty((-(-n_groups // self._every), n, n), device=probe.device)
-        self._positions: list[PositionArray] = []
+        self._positions = PositionList(len(self._measured))
 
     def take(self, measured: torch.Tensor, positions: PositionArray) -> None:
         """Take in a batch; nothing is read from the device.
@@ -87,7 +88,7 @@ class CanvasRamp:
         if len(some):
             self._measured[self._n_kept : self._n_kept + len(some)] = some
             self._n_kept += len(some)
-            self._positions.append(np.asarray(positions, np.float64)[chosen, 0][: len(some)])
+            self._positions.extend(np.asarray(positions, np.float64)[chosen, 0][: len(some)])
 
     @property
     def n_pieces(self) -> int:
@@ -102,7 +103,7 @@ class CanvasRamp:
         """
         device = self._lights.device
         n = self._lights.shape[-1]
-        positions = np.concatenate([np.zeros((0, 2)), *self._positions])
+        positions = self._positions.so_far
         known = canvas.covered & np.isfinite(canvas.object_) & (canvas.object_ != 0)
         if not known.any():
             yield np.zeros(2)

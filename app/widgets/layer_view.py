@@ -82,7 +82,9 @@ class LayerView(QWidget):
     def show_network(self, state: Mapping[str, NDArray[Any]], *, channels_last: bool = False) -> None:
         """Show the tensors of another network, whose figures are to come; the first convolution is selected."""
         self._state, self._figures, self._channels_last = state, {}, channels_last
-        self._chosen = next((name for name, tensor in state.items() if tensor.ndim >= 3), next(iter(state), ""))
+        # Kernels first: a light or a mean pattern that a network keeps tells less of what it has learned.
+        ranked = sorted(state, key=lambda name: -min(state[name].ndim, 4))
+        self._chosen = ranked[0] if ranked else ""
         self._fill(())
         self._show_layer()
 

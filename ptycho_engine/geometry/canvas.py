@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, FloatArray, PositionArray, frozen_array, require_shape
 from ptycho_engine.documents import AmplitudeScale, Canvas, Rectangle
 from ptycho_engine.errors import InputError
+from ptycho_engine.geometry.position_list import PositionList
 from ptycho_engine.geometry.scatter_sum import ScatterSum
 from ptycho_engine.ranks import Ranks
 
@@ -93,7 +94,7 @@ class CanvasStitcher:
         require_room(height, width)
         self.origin_px = (int(np.floor(low[0])) - crop // 2, int(np.floor(low[1])) - crop // 2)
         self._sum = ScatterSum(height, width, kept)
-        self._positions: list[PositionArray] = []
+        self._positions = PositionList(len(scan_positions))
         self._dropped = 0
 
     @property
@@ -122,7 +123,7 @@ class CanvasStitcher:
         corners = np.asarray(positions, np.float64) - self.crop // 2 - np.array(self.origin_px)
         fits = self._sum.add(inside, corners)
         self._dropped += int(np.count_nonzero(~fits))
-        self._positions.append(np.array(positions, np.float64)[fits])
+        self._positions.extend(np.asarray(positions, np.float64)[fits])
         return changed_part(corners[fits], self.crop)
 
     def add_up(self, ranks: Ranks) -> None:
@@ -130,7 +131,9 @@ class CanvasStitcher:
         if ranks.alone:
             return
         self._sum.add_up(ranks)
-        self._positions = [one for part in ranks.all(self._positions) for one in part]
+        everyone = np.concatenate(ranks.all(self._positions.so_far))
+        self._positions = PositionList(len(everyone))
+        self._positions.extend(everyone)
         self._dropped = sum(ranks.all(self._dropped))
 
     def canvas(self, scale: AmplitudeScale, network_per_physical: float, *, mode: str = "none") -> Canvas:
@@ -145,12 +148,14 @@ class CanvasStitcher:
         mode
             The compatibility mode the patches were made with.
         """
-        positions = np.concatenate(self._positions) if self._positions else np.zeros((0, 2))
+        object_ = mean_of(self._sum)
+        # Made for this picture alone: one more copy of a large canvas would be the greatest thing in memory.
+        object_.setflags(write=False)
         return Canvas(
-            object_=frozen_array(mean_of(self._sum)),
+            object_=object_,
             weight=frozen_array(self._sum.weight),
             origin_px=self.origin_px,
-            scan_positions=frozen_array(positions),
+            scan_positions=frozen_array(self._positions.so_far),
             patch_side=self.patch_side,
             crop=self.crop,
             scale=scale,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, FloatArray, PositionArray, frozen_array, require_shape
 from ptycho_engine.documents import AmplitudeScale, Canvas, Rectangle
 from ptycho_engine.geometry.canvas import central_square, changed_part, position_extent, require_room
+from ptycho_engine.geometry.position_list import PositionList
 from ptycho_engine.geometry.scatter_sum import ScatterSum
 
 NOVEMBER_2025 = "2025-11"
@@ -49,7 +50,7 @@ class CompatibleStitcher(ABC):
         positions = np.asarray(scan_positions, np.float64)
         self._mean = positions.mean(axis=0) if len(positions) else np.zeros(2)
         self._reach: NDArray[np.float64] = np.abs(positions - self._mean).max(axis=0, initial=0.0)
-        self._added: list[PositionArray] = []
+        self._added = PositionList(len(scan_positions))
         self._dropped = 0
 
     def add(self, patches: ComplexArray, positions: PositionArray) -> Rectangle:
@@ -57,7 +58,7 @@ class CompatibleStitcher(ABC):
         require_shape("patches", patches, (len(positions), self.patch_side, self.patch_side))
         offsets = np.asarray(positions, np.float64) - self._mean
         fits, damage = self._place(patches, offsets)
-        self._added.append(np.array(positions, np.float64)[fits])
+        self._added.extend(np.asarray(positions, np.float64)[fits])
         self._dropped += int(np.count_nonzero(~fits))
         return damage
 
@@ -69,7 +70,7 @@ class CompatibleStitcher(ABC):
             object_=frozen_array(object_, np.complex64),
             weight=frozen_array(weight, np.float32),
             origin_px=(int(origin[0]), int(origin[1])),
-            scan_positions=frozen_array(np.concatenate(self._added) if self._added else np.zeros((0, 2))),
+            scan_positions=frozen_array(self._added.so_far),
             patch_side=self.patch_side,
             crop=self.crop,
             scale=scale,

@@ -90,7 +90,7 @@ def test_the_sample_is_even_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     measured, positions = patterns()
     for first in range(0, COUNT, 5):
         found.take(torch.from_numpy(measured[first : first + 5]), positions[first : first + 5])
-    kept = np.concatenate(found._positions)
+    kept = found._positions.so_far
     np.testing.assert_array_equal(kept, positions[::3, 0])
     np.testing.assert_allclose(list(found.fit(true_canvas(slope)))[-1], slope, atol=1e-3)
 
@@ -155,4 +155,4 @@ def test_groups_that_are_drawn_again_are_not_kept_twice() -> None:
         found.take(torch.from_numpy(measured), positions)
     assert found._n_kept == COUNT
     assert np.array_equal(found._measured[:COUNT], measured[:, 0])
-    assert sum(len(one) for one in found._positions) == COUNT
+    assert len(found._positions.so_far) == COUNT
