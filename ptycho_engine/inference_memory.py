@@ -22,8 +22,9 @@ CPU_PIECE = 16
 """Groups computed at once on a CPU: larger batches no longer fit its caches and are slower."""
 _DRAWN = 0.4
 """Part of the memory for gradients that is held while patches are only drawn: 0.16 to 0.36 in all recipes."""
-_CANVAS_BYTES = 56
-"""Of a pixel: sums, shares and weights, the canvas that is shown, the one before, and the one that is turned."""
+_CANVAS_BYTES = 66
+"""Of a pixel: sums, shares and weights, the canvas that is shown, the one before, and the one that the ramp is fitted
+to, with what it is made of; 64 were measured with 4041² of them."""
 _PATCH_BYTES = 100
 """Of the position of a patch, and what is made of it."""
 _LIBRARIES = 100 << 20

@@ -6,12 +6,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho_engine.arrays import ComplexArray, PositionArray, frozen_array
-from ptycho_engine.diagnostics.registration import ramp
+from ptycho_engine.arrays import ComplexArray, PositionArray
+from ptycho_engine.diagnostics.registration import ramp_factors
 from ptycho_engine.documents import Canvas, Rectangle
 from ptycho_engine.geometry.canvas import CanvasStitcher, stitch_weights
 from ptycho_engine.inference_compatibility import CompatibilityMode
 from ptycho_engine.inference_job import InferenceJob
+
+_ROWS = 64
+"""Of a canvas that are turned at once."""
 
 
 class Stitch(Protocol):
@@ -81,9 +84,12 @@ class LiveStitch:
         if self._factors != (1.0, 1.0):
             object_ = scaled_parts(object_, *self._factors)
         if self._slope.any():
-            rising = ramp(object_.shape, (float(self._slope[0]), float(self._slope[1])))
-            object_ = np.asarray(object_ * rising, np.complex64)
-        return canvas if object_ is canvas.object_ else replace(canvas, object_=frozen_array(object_))
+            object_ = turned(object_, (float(self._slope[0]), float(self._slope[1])))
+        if object_ is canvas.object_:
+            return canvas
+        # Made for this picture alone, as the first one was.
+        object_.setflags(write=False)
+        return replace(canvas, object_=object_)
 
     def damage(self) -> Rectangle:
         """Return the part that changed since the last call."""
@@ -94,6 +100,19 @@ class LiveStitch:
 def scaled_parts(values: ComplexArray, s1: float, s2: float) -> ComplexArray:
     """Return ``s1 Re + i s2 Im``, complex64."""
     return np.asarray(s1 * values.real + 1j * (s2 * values.imag), np.complex64)
+
+
+def turned(values: ComplexArray, slope: tuple[float, float]) -> ComplexArray:
+    """Return (H, W) complex64 values with a phase that rises more by a slope ``(y, x)`` [rad/px].
+
+    Some rows at a time: a whole ramp in 64 bits would be the greatest thing in memory beside a large canvas.
+    """
+    down, right = ramp_factors(values.shape, slope)
+    result = np.empty_like(values)
+    for first in range(0, len(values), _ROWS):
+        rows = slice(first, first + _ROWS)
+        result[rows] = values[rows] * (down[rows] * right)
+    return result
 
 
 class CompatibleStitch:

@@ -62,8 +62,14 @@ def phase_slope(values: NDArray[np.complexfloating], window: NDArray[np.floating
 
 def ramp(shape: tuple[int, ...], slope: tuple[float, float]) -> Complex:
     """Return (H, W) ``exp(i (slope_y y + slope_x x))``, one at the middle of the picture."""
+    down, right = ramp_factors(shape, slope)
+    return np.asarray(down * right)
+
+
+def ramp_factors(shape: tuple[int, ...], slope: tuple[float, float]) -> tuple[Complex, Complex]:
+    """Return (H, 1) and (1, W) whose product is :func:`ramp`."""
     y, x = ((np.arange(n) - (n - 1) / 2) * each for n, each in zip(shape, slope, strict=True))
-    return np.asarray(np.exp(1j * y)[:, None] * np.exp(1j * x)[None, :])
+    return np.exp(1j * y)[:, None], np.exp(1j * x)[None, :]
 
 
 def moved(values: NDArray[np.complexfloating], shift_px: tuple[float, float]) -> Complex:
