@@ -107,7 +107,7 @@ def test_an_inference_whose_canvas_does_not_fit_is_refused(bundle: Bundle, monke
     monkeypatch.setattr(inference_job, "free_for", lambda _: FreeMemory(2 * 2**30, None))
     far = unread().scan_positions.copy()
     far[0] += 10_000
-    with pytest.raises(DeviceError, match=r"the inference needs about 5\.\d GiB of memory on the computer") as refused:
+    with pytest.raises(DeviceError, match=r"the inference needs about 6\.\d GiB of memory on the computer") as refused:
         inference_job.prepare_inference(replace(unread(), scan_positions=far), bundle, InferConfig(), CPU)
     assert "2.0 GiB are free" in refused.value.message
     monkeypatch.setattr(inference_job, "free_for", lambda _: FreeMemory(8 * 2**30, None))
