@@ -249,7 +249,10 @@ def _stitched(
             yield described
         while job.remarks:
             yield job.remarks.pop(0)
-        yield Progressed(n_done, job.n_patches, "patches", time_left.seconds(n_done, job.n_patches))
+        left = time_left.seconds(n_done, job.n_patches)
+        if left is not None and job.ramp is not None:
+            left += job.ramp.seconds_of_fit(working)
+        yield Progressed(n_done, job.n_patches, "patches", left)
         if limit.due():
             limit.begin()
             update = CanvasUpdated(stitch.canvas(), stitch.damage(), n_done, job.n_patches)

@@ -9,7 +9,7 @@ Constants that are taken from the overlaps of patches find the ramp too, and wer
 patches have wrong alike, and whatever a network has not learned yet, they add up over the canvas.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ SAMPLE_PATTERNS = 1024
 """Two numbers need no more."""
 PASSES = 5
 """At most; each pass brings the slope several times nearer to where it settles."""
+_USUAL_PASSES = 3
 _SETTLED = 2e-6
 """Change of the slope that ends the fit [rad/px]: a hundredth of a radian over a canvas of 5000 px."""
 _PIECE = 32
@@ -70,6 +71,7 @@ class CanvasRamp:
         # Taken at once: single patterns that stay among arrays that come and go would break up the memory.
         self._measured = torch.empty((-(-n_groups // self._every), n, n), device=probe.device)
         self._positions = PositionList(len(self._measured))
+        self._seconds_of_piece = 0.0
 
     def take(self, measured: torch.Tensor, positions: PositionArray) -> None:
         """Take in a batch; nothing is read from the device.
@@ -94,6 +96,23 @@ class CanvasRamp:
     def n_pieces(self) -> int:
         """In how many pieces the fit is done at most, each of which ``fit`` yields after."""
         return PASSES * -(-self._n_kept // _PIECE)
+
+    def seconds_of_fit(self, clock: Callable[[], float]) -> float:
+        """Return how long the fit will take [s], from one piece of it that is computed for this, once; 0 before that.
+
+        Parameters
+        ----------
+        clock
+            Seconds from any origin.
+        """
+        if not self._seconds_of_piece and self._n_kept >= _PIECE:
+            begun = clock()
+            seen = torch.ones_like(self._measured[:_PIECE], dtype=torch.complex64)
+            nothing = torch.zeros(2, dtype=torch.float64, device=seen.device)
+            # Read, so that a device that works through a queue has done it.
+            self._products(seen, self._measured[:_PIECE], nothing).cpu()
+            self._seconds_of_piece = clock() - begun
+        return self._seconds_of_piece * _USUAL_PASSES * -(-len(self._measured) // _PIECE)
 
     def fit(self, canvas: Canvas) -> Iterator[NDArray[np.float64]]:
         """Yield the slope ``(y, x)`` by which the phase of a canvas should rise more [rad/px], again and again.

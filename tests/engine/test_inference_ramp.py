@@ -156,3 +156,13 @@ def test_groups_that_are_drawn_again_are_not_kept_twice() -> None:
     assert found._n_kept == COUNT
     assert np.array_equal(found._measured[:COUNT], measured[:, 0])
     assert len(found._positions.so_far) == COUNT
+
+
+def test_the_time_of_the_fit_is_told_from_one_piece_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference_ramp, "_PIECE", 4)
+    found = CanvasRamp(torch.tensor(tiny_scan().probe), MODEL, COUNT)
+    measured, positions = patterns()
+    ticks = iter([10.0, 10.5])
+    for first, expected in ((0, 0.0), (3, 3 * 0.5 * -(-COUNT // 4)), (6, 3 * 0.5 * -(-COUNT // 4))):
+        found.take(torch.from_numpy(measured[first : first + 3]), positions[first : first + 3])
+        assert found.seconds_of_fit(lambda: next(ticks)) == expected
