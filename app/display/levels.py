@@ -139,7 +139,8 @@ def nice_ticks(low: float, high: float, scaling: Scaling, most: int = 6) -> list
 
 def axis_ticks(low: float, high: float, scaling: Scaling, most: int = 6) -> list[float]:
     """Return round values for an axis: two of them at the least, for one alone tells no scale."""
-    choices: list[tuple[Scaling, int]] = [(scaling, most), ("linear", most), ("linear", 2 * most), ("linear", 4 * most)]
+    # As few more as it takes: an axis that is short and holds no two round values would get more than it has room for.
+    choices: list[tuple[Scaling, int]] = [(scaling, most), *(("linear", most + more) for more in range(3 * most + 1))]
     ticks: list[float] = []
     for kind, number in choices:
         ticks = nice_ticks(low, high, kind, number)

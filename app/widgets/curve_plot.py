@@ -14,7 +14,7 @@ from app.display.curves import SMOOTHING_WINDOWS, Curve
 from app.display.exports import Export, csv_bytes, with_suffix
 from app.display.levels import axis_ticks, whole_ticks
 from app.widgets.colour_bar import tick_text
-from app.widgets.curve_room import LEAST_PX, give_room
+from app.widgets.curve_room import CURVES_PX, TITLED_PX, give_room
 from app.widgets.drawn_series import DrawnSeries
 from app.widgets.image_menu import ask_for_path, png_bytes
 from app.widgets.legend_line import LegendEntry, LegendLine
@@ -64,7 +64,7 @@ class CurvePlot(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._graphics = pg.PlotWidget(enableMenu=False)
         self._graphics.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._graphics.setMinimumSize(*LEAST_PX)
+        self._graphics.setMinimumSize(*CURVES_PX)
         self._plot = self._graphics.getPlotItem()
         self._plot.hideButtons()
         self._plot.setClipToView(True)
@@ -288,6 +288,9 @@ class CurvePlot(QWidget):
         bottom = [(value, tick_text(value)) for value in whole_ticks(x_range[0], x_range[1], across)]
         for side, ticks in (("bottom", bottom), ("left", _ticks(y_range, self._log, up))):
             self._plot.getAxis(side).setTicks([ticks, []])
+        titled = bool(self.x_label) and self._graphics.height() >= TITLED_PX
+        if titled != self._plot.getAxis("bottom").label.isVisible():
+            self._plot.showLabel("bottom", titled)
 
     def _choose_right_ticks(self, *_: object) -> None:
         up = max(2, min(MOST_TICKS, int(self._plot.vb.height() / 28)))

@@ -11,7 +11,11 @@ PARTS = (8, 16)
 """Across and up: into how many parts, at the least, the room of a curve is divided."""
 
 LEAST_PX = (120, 80)
-"""Width and height of the smallest plot."""
+"""Width and height of the smallest plot with its legend."""
+CURVES_PX = (120, 44)
+"""Width and height of the smallest plot without it: a legend may take two lines of a low one."""
+TITLED_PX = 96
+"""Height from which on the lower axis has its title; below, the curves need the room more."""
 
 
 def give_room(curve: Any) -> None:

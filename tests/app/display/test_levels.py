@@ -92,6 +92,11 @@ def test_an_axis_has_two_ticks_at_the_least(low: float, high: float) -> None:
         assert all(low * (1 - 1e-6) <= tick <= high * (1 + 1e-6) for tick in ticks)
 
 
+def test_a_short_axis_has_no_more_ticks_than_it_takes() -> None:
+    assert axis_ticks(2.7e8, 5.5e8, "log", 2) == [3e8, 4e8, 5e8]
+    assert axis_ticks(1.3e4, 4e4, "log", 2) == [2e4, 4e4]
+
+
 @pytest.mark.parametrize("high", [1.2, 3.0, 11.0, 47.0, 999.0, 123456.0])
 def test_steps_are_counted_in_whole_numbers(high: float) -> None:
     for most in (3, 5, 8):

@@ -42,6 +42,21 @@ def test_a_narrow_legend_takes_two_rows_and_shortens_what_does_not_fit(qtbot: Qt
     assert plot.legend.toolTip().splitlines() == list(THREE)
 
 
+def test_a_low_plot_gives_the_room_of_its_lower_title_to_the_curves(qtbot: QtBot) -> None:
+    plot = _plot(qtbot)
+    label = plot._plot.getAxis("bottom").label
+    assert label.isVisible()
+    plot.resize(300, 100)
+    settle()
+    assert not label.isVisible()
+    # Nothing of it is cut off: two rows of the legend, and the curves in what is left.
+    assert plot._graphics.geometry().bottom() < plot.height()
+    assert plot._plot.vb.height() > 25
+    plot.resize(300, 200)
+    settle()
+    assert label.isVisible()
+
+
 def test_the_legend_goes_with_the_curves(qtbot: QtBot) -> None:
     plot = _plot(qtbot)
     plot.remove_series("validation")
