@@ -95,5 +95,5 @@ def _line(trial: Trial, outcome: Outcome) -> str:
     named = f", error told in epoch {outcome.named_in_epoch}" if outcome.named_in_epoch is not None else ""
     return (
         f"{trial.table}: {trial.row}, seed {outcome.seed}: complex correlation {outcome.complex:.3f}, "
-        f"{outcome.train_seconds:.0f} s{', collapsed' if outcome.collapsed else ''}{named}"
+        f"{outcome.train_seconds:.0f} s{', ill at the end' if outcome.collapsed else ''}{named}"
     )

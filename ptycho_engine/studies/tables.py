@@ -40,14 +40,22 @@ def _table(table: str, trials: Sequence[Trial], outcomes: Mapping[str, Outcome])
             rows.setdefault(trial.row, []).append(outcomes[trial.key])
     if not rows:
         return ""
-    heads = ["", "seeds", *(name for name, _, _ in _COLUMNS), "collapsed", "named by epoch", "time [s]", "relative"]
+    heads = [
+        "",
+        "seeds",
+        *(name for name, _, _ in _COLUMNS),
+        "ill at the end",
+        "named by epoch",
+        "time [s]",
+        "relative",
+    ]
     lines = [f"## {TITLES[table]}", "", _row(heads), _row(["---"] * len(heads))]
     first = float(np.median([one.train_seconds for one in next(iter(rows.values()))]))
     for name, found in rows.items():
         seconds = float(np.median([one.train_seconds for one in found]))
         cells = [name, str(len(found))]
         cells += [_spread([value(one) for one in found], digits) for _, value, digits in _COLUMNS]
-        cells += [f"{sum(one.collapsed for one in found)} of {len(found)}", _named(found)]
+        cells += [_ill(found), _named(found)]
         lines.append(_row([*cells, f"{seconds:.0f}", f"{seconds / first:.2f}"]))
     return "\n".join(lines) + "\n"
 
@@ -64,8 +72,14 @@ def _spread(values: Sequence[float], digits: int) -> str:
     return middle if len(values) == 1 else f"{middle} ({min(finite):.{digits}f}–{max(finite):.{digits}f})"
 
 
+def _ill(found: Sequence[Outcome]) -> str:
+    """Say how many trainings are told to be ill at their end, and what is wrong with them."""
+    names = sorted({name for one in found for name in one.standing})
+    return f"{sum(one.collapsed for one in found)} of {len(found)}" + (f": {', '.join(names)}" if names else "")
+
+
 def _named(found: Sequence[Outcome]) -> str:
-    """Say in which epoch the collapsed trainings were told of, and whether a healthy one was called ill."""
+    """Say in which epoch the ill trainings were told of, and whether a healthy one was called ill."""
     collapsed = [one.named_in_epoch for one in found if one.collapsed]
     healthy = [one for one in found if not one.collapsed and one.named_in_epoch is not None]
     words = []

@@ -66,6 +66,8 @@ class Outcome:
     """The first epoch, from 1, at whose end an error was told."""
     findings: Mapping[str, int] = field(default_factory=dict)
     """Diagnoses of severity error or warning, and the epoch in which each was first told."""
+    standing: tuple[str, ...] = ()
+    """The errors that stand at the end: a collapse, or a network that has learned nothing."""
 
     def as_json(self) -> str:
         """Return one line."""
@@ -82,8 +84,8 @@ class Outcome:
         """
         values: Any = json.loads(line)
         try:
-            return cls(**values)
-        except TypeError as error:
+            return cls(**values | {"standing": tuple(values.get("standing", ()))})
+        except (TypeError, AttributeError) as error:
             raise ValueError(str(error)) from error
 
 
@@ -130,6 +132,7 @@ def run_trial(trial: Trial, dataset: Dataset, test: Dataset) -> Generator[Engine
         collapsed=watched.lost or bool(watched.standing),
         named_in_epoch=min(watched.errors.values(), default=None),
         findings=watched.errors | watched.warnings,
+        standing=tuple(sorted(watched.standing)),
     )
 
 

@@ -84,14 +84,15 @@ def test_errors_are_kept_with_their_epoch_and_collapses_told_apart(monkeypatch: 
         next(running)
     found = ended.value.value
     assert found.findings == {"overfit": 1, "flat-amplitude": 2}
-    assert (found.named_in_epoch, found.collapsed) == (2, True)
+    assert (found.named_in_epoch, found.collapsed, found.standing) == (2, True, ("flat-amplitude",))
+    assert Outcome.from_json(found.as_json()).standing == found.standing
     assert math.isnan(found.complex)
     monkeypatch.setattr(trial_module, "train", recovered)
     running = run_trial(TRIALS[0], *SCANS["tiny"])
     with pytest.raises(StopIteration) as ended:
         next(running)
     found = ended.value.value
-    assert (found.named_in_epoch, found.collapsed) == (1, False)
+    assert (found.named_in_epoch, found.collapsed, found.standing) == (1, False, ())
 
 
 def test_a_table_tells_spread_collapse_and_false_alarms() -> None:
@@ -101,12 +102,14 @@ def test_a_table_tells_spread_collapse_and_false_alarms() -> None:
         trial.key: outcome(trial.key, index, 0.9 + 0.01 * index, train_seconds=10.0 * (1 + index // 3))
         for index, trial in enumerate(trials)
     }
-    outcomes[trials[3].key] = outcome(trials[3].key, 3, math.nan, collapsed=True, named_in_epoch=2)
+    outcomes[trials[3].key] = outcome(
+        trials[3].key, 3, math.nan, collapsed=True, named_in_epoch=2, standing=("not-learning",)
+    )
     outcomes[trials[4].key] = outcome(trials[4].key, 4, 0.7, named_in_epoch=1)
     _, _, _, _, steady, wild, *_ = study_tables(trials, outcomes).splitlines()
     assert "| 3 | 0.910 (0.900–0.920) |" in steady
     assert "| 0 of 3 | – | 10 | 1.00 |" in steady
-    assert "| 1 of 3 | 1 of 1, at latest in 2; 1 healthy |" in wild
+    assert "| 1 of 3: not-learning | 1 of 1, at latest in 2; 1 healthy |" in wild
     assert study_tables(trials, {}) == ""
 
 
