@@ -29,7 +29,6 @@ SAMPLE_PATTERNS = 1024
 """Two numbers need no more."""
 PASSES = 5
 """At most; each pass brings the slope several times nearer to where it settles."""
-_USUAL_PASSES = 3
 _SETTLED = 2e-6
 """Change of the slope that ends the fit [rad/px]: a hundredth of a radian over a canvas of 5000 px."""
 _PIECE = 32
@@ -98,7 +97,7 @@ class CanvasRamp:
         return PASSES * -(-self._n_kept // _PIECE)
 
     def seconds_of_fit(self, clock: Callable[[], float]) -> float:
-        """Return how long the fit will take [s], from one piece of it that is computed for this, once; 0 before that.
+        """Return how long the fit will take at most [s], from one piece of it, computed once for this; 0 before that.
 
         Parameters
         ----------
@@ -112,7 +111,7 @@ class CanvasRamp:
             # Read, so that a device that works through a queue has done it.
             self._products(seen, self._measured[:_PIECE], nothing).cpu()
             self._seconds_of_piece = clock() - begun
-        return self._seconds_of_piece * _USUAL_PASSES * -(-len(self._measured) // _PIECE)
+        return self._seconds_of_piece * PASSES * -(-len(self._measured) // _PIECE)
 
     def fit(self, canvas: Canvas) -> Iterator[NDArray[np.float64]]:
         """Yield the slope ``(y, x)`` by which the phase of a canvas should rise more [rad/px], again and again.

@@ -15,7 +15,7 @@ from ptycho_engine.documents import Canvas
 from ptycho_engine.events import InferenceCompleted, MessageLogged, TrainingCompleted
 from ptycho_engine.formats.frames import ArrayFrames
 from ptycho_engine.inference import infer
-from ptycho_engine.inference_ramp import CanvasRamp
+from ptycho_engine.inference_ramp import PASSES, CanvasRamp
 from ptycho_engine.training import train
 from tests.helpers.tiny_scan import N, tiny_scan
 
@@ -163,6 +163,6 @@ def test_the_time_of_the_fit_is_told_from_one_piece_of_it(monkeypatch: pytest.Mo
     found = CanvasRamp(torch.tensor(tiny_scan().probe), MODEL, COUNT)
     measured, positions = patterns()
     ticks = iter([10.0, 10.5])
-    for first, expected in ((0, 0.0), (3, 3 * 0.5 * -(-COUNT // 4)), (6, 3 * 0.5 * -(-COUNT // 4))):
+    for first, expected in ((0, 0.0), (3, PASSES * 0.5 * -(-COUNT // 4)), (6, PASSES * 0.5 * -(-COUNT // 4))):
         found.take(torch.from_numpy(measured[first : first + 3]), positions[first : first + 3])
         assert found.seconds_of_fit(lambda: next(ticks)) == expected
