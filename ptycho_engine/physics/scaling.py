@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, FloatArray, IndexArray
 from ptycho_engine.documents import Dataset
 
+_CACHED = 1 << 16
+"""Numbers in 64 bits that stay in the cache until they are summed."""
 _BLOCK = 256
 
 
@@ -94,12 +96,13 @@ def mean_total(amplitudes: Iterable[FloatArray]) -> float:
 def totals(amplitudes: FloatArray) -> NDArray[np.float64]:
     """Return (k,) the sum of squared amplitudes of each pattern, in float64."""
     flat = amplitudes.reshape(len(amplitudes), -1)
-    # One pattern at a time in the same memory: as a whole, a block in 64 bits no longer fits any cache.
-    wide, sums = np.empty(flat.shape[1]), np.empty(len(flat))
-    for number, pattern in enumerate(flat):
-        np.copyto(wide, pattern)
-        # Not a product of matrices, for which numpy starts threads of its own.
-        sums[number] = np.einsum("i,i->", wide, wide)
+    # A few patterns at a time in the same memory: as a whole, a block in 64 bits no longer fits any cache.
+    step = max(1, _CACHED // max(1, flat.shape[1]))
+    wide, sums = np.empty((step, flat.shape[1])), np.empty(len(flat))
+    for first in range(0, len(flat), step):
+        some = wide[: len(flat) - first]
+        np.copyto(some, flat[first : first + step])
+        np.einsum("ij,ij->i", some, some, out=sums[first : first + step])
     return sums
 
 
