@@ -344,7 +344,8 @@ class Trainer:
         halved = trains and self.ranks.alone and self.compiled is None and self.precision == "32"
         with arithmetic(self.device, self.precision):
             shares = drawn_at_once(batch.images, self.plan) if halved else [batch.images]
-            patches: torch.Tensor = torch.cat([network(images) for images in shares])
+            drawn: list[torch.Tensor] = [network(images) for images in shares]
+        patches = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
         return patches if scene.amplitude_factor == 1.0 else patches * scene.amplitude_factor
 
 

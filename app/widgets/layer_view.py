@@ -83,8 +83,7 @@ class LayerView(QWidget):
         """Show the tensors of another network, whose figures are to come; the first convolution is selected."""
         self._state, self._figures, self._channels_last = state, {}, channels_last
         # Kernels first: a light or a mean pattern that a network keeps tells less of what it has learned.
-        ranked = sorted(state, key=lambda name: -min(state[name].ndim, 4))
-        self._chosen = ranked[0] if ranked else ""
+        self._chosen = max(state, key=lambda name: min(state[name].ndim, 4), default="")
         self._fill(())
         self._show_layer()
 
