@@ -184,7 +184,7 @@ class MainWindow(QMainWindow):
         if running:
             job = running[0]
             left = f"{duration(job.seconds_left)} left" if job.seconds_left is not None and not job.held else ""
-            self.job_bar.show_job(job.title, job.n_done, job.n_total, left, job.state, can_pause=job is state.job)
+            self.job_bar.show_job(job.does, job.n_done, job.n_total, left, job.state, can_pause=job is state.job)
         else:
             self.job_bar.show_idle(state.log[-1].text if state.log else "")
 

@@ -125,6 +125,10 @@ class GroupBatches:
         """Return the numbers of all groups, in their own order."""
         return np.arange(self.n_groups)
 
+    def spread(self, count: int) -> IndexArray:
+        """Return the numbers of at most ``count`` groups, evenly spread."""
+        return np.unique(np.linspace(0, self.n_groups - 1, min(count, self.n_groups)).astype(np.int64))
+
     def order(self, seed: int, epoch: int) -> IndexArray:
         """Return the order of the groups in one epoch, which depends on nothing but seed and epoch."""
         return np.random.default_rng([seed, epoch]).permutation(self.n_groups).astype(np.int64)

@@ -57,9 +57,13 @@ class MessageLogged:
     """Whether a person should see it at once, and not only who reads the log."""
 
 
+REHEARSAL = "steps of the rehearsal"
+"""The unit of what a training does before its first step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """Counters of a verb without steps (simulation, inference, opening)."""
+    """Counters of a verb without steps (simulation, inference, opening), or of what comes before them."""
 
     delivery: ClassVar[Delivery] = Delivery.LATEST
     n_done: int

@@ -24,6 +24,7 @@ COUNT_START = 0.6
 """Real part at which a network of real and imaginary part starts. Of its reach, -0.8 to 1.2 and +-1.2, the factors of
 both parts then make -1.3 to 2 and +-2 of a transparent object: room for every phase, and more."""
 _USUAL_BATCH = 16
+_REHEARSAL_STEPS = 400
 _OWN_WEIGHT = 1e-2
 """Enough where no other patch lies, next to nothing where others do."""
 
@@ -49,6 +50,8 @@ class Plan:
     """Whether patterns are predicted from one object into which all patches of a batch are merged."""
     own_weight: float = 1.0
     """What a patch counts in that object at its own position, in parts of what others count."""
+    rehearsal_steps: int = 0
+    """Optimiser steps on patterns of made-up objects before the first measured one, where noise hides the object."""
 
 
 def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
@@ -86,7 +89,7 @@ def plan_training(config: TrainConfig, n: int, probe: ComplexArray) -> Plan:
         base = replace(base, output="real_imag", forward_model="counts")
     plan = recipes[config.recipe](base, probe)
     if config.architecture is not None and config.architecture != plan.model.architecture:
-        plan = replace(plan, model=_chosen(config.architecture, base, plan.model))
+        plan = replace(plan, model=_chosen(config.architecture, base, plan.model), rehearsal_steps=0)
     if config.n_filters_scale is not None:
         _require_ladder(plan.model.architecture)
         plan = replace(plan, model=replace(plan.model, n_filters_scale=config.n_filters_scale))
@@ -161,7 +164,9 @@ def _compatible(base: ModelConfig, probe: ComplexArray, batch_size: int | None) 
     of PtychoPINN's filters, which its bundles allow, a step takes a third of the time.
     """
     model = replace(base, n_filters_scale=1)
-    return _one_cycle(base, model, probe, batch_size)
+    # Counts are not rehearsed: what is made up are amplitudes.
+    steps = 0 if base.forward_model == "counts" else _REHEARSAL_STEPS
+    return replace(_one_cycle(base, model, probe, batch_size), rehearsal_steps=steps)
 
 
 def _reliable(base: ModelConfig, probe: ComplexArray, batch_size: int | None) -> Plan:

@@ -207,7 +207,7 @@ class Trainer:
         self.network.eval()
         measured, predicted = 0.0, 0.0
         with torch.inference_mode():
-            for groups in batches.slices(_spread(batches.n_groups, _LEVEL_GROUPS)):
+            for groups in batches.slices(batches.spread(_LEVEL_GROUPS)):
                 batch = batches.batch(groups)
                 compared = self.profile.predicted_amplitude(self.as_trained(batch, self.scene)[1])
                 shown = self.profile.measured_amplitude(batch.images)
@@ -245,9 +245,13 @@ class Trainer:
         """Draw another start, bring it to the data as :meth:`match` does, and forget the moments."""
         self.network.load_state_dict(fresh_network(self.plan, seed).state_dict())
         self.ranks.same_weights(self.network)
+        self.forget_moments()
+        self.match(scans)
+
+    def forget_moments(self) -> None:
+        """Leave the weights, and forget what the optimiser and the clip have seen of earlier gradients."""
         self.optimiser.state.clear()
         self.clip = GradientClip(self.plan.clip_factor, self.device)
-        self.match(scans)
 
     def snapshot(self) -> TrainerState:
         """Copy weights, moments and the norms of the clip."""
@@ -364,7 +368,7 @@ def _standard(scans: Sequence[GroupBatches]) -> tuple[torch.Tensor, float]:
     count, squares = 0, 0.0
     total = torch.zeros((), dtype=torch.float64)
     for batches in scans:
-        for groups in batches.slices(_spread(batches.n_groups, _STANDARD_GROUPS)):
+        for groups in batches.slices(batches.spread(_STANDARD_GROUPS)):
             images = batches.batch(groups).images.flatten(0, 1)
             count += len(images)
             # On the host, since not every device knows float64.
@@ -373,11 +377,6 @@ def _standard(scans: Sequence[GroupBatches]) -> tuple[torch.Tensor, float]:
     mean = total / count
     variance = squares / (count * mean.numel()) - float(mean.square().mean())
     return mean.float(), math.sqrt(variance) if variance > _LEAST_VARIANCE else 1.0
-
-
-def _spread(n_groups: int, count: int) -> NDArray[np.int64]:
-    """Return at most ``count`` numbers of groups, evenly spread."""
-    return np.unique(np.linspace(0, n_groups - 1, min(count, n_groups)).astype(np.int64))
 
 
 def _sum(scalars: list[torch.Tensor]) -> torch.Tensor:

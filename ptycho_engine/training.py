@@ -48,6 +48,7 @@ from ptycho_engine.training_events import (
 )
 from ptycho_engine.training_files import bundle_of, saved_as
 from ptycho_engine.training_job import TrainingJob, prepare_training
+from ptycho_engine.training_rehearsal import rehearse
 from ptycho_engine.training_remedy import (
     divergence_finding,
     go_back_after,
@@ -172,6 +173,7 @@ def _run(job: TrainingJob, working: WorkingTime) -> Generator[EngineEvent, None,
         while job.progress.epoch < job.config.epochs and not _stops_early(job):
             lacking = None
             try:
+                yield from rehearse(job, left)
                 if (yield from _epoch(job, left)):
                     yield from _end_of_epoch(job, left)
             except TrainingDiverged as error:

@@ -290,6 +290,7 @@ def bundle_of(job: "TrainingJob", *, best: bool) -> Bundle:
             "epoch": epoch,
             "attempt": job.progress.attempt,
             "remedies": list(job.progress.remedies),
+            "rehearsal_steps": job.progress.rehearsed,
             "dataset": dataset.name,
             "dataset_fingerprint": dataset.fingerprint,
             "probe_energy": probe_energy(dataset.probe),

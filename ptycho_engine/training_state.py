@@ -37,6 +37,8 @@ class Progress:
     """What was measured of this attempt, for the diagnoses."""
     findings: list[Diagnosis] = field(default_factory=list)
     """Diagnoses that held at the newest reading."""
+    rehearsed: int = 0
+    """Steps on made-up objects that this start has behind it; they are not among its own."""
     attempt: int = 0
     """Starts before this one that collapsed."""
     setbacks: int = 0
@@ -117,6 +119,7 @@ class Progress:
             "best_epoch": self.best_epoch,
             "readings": [one.as_dict() for one in self.readings],
             "findings": [asdict(one) for one in self.findings],
+            "rehearsed": self.rehearsed,
             "attempt": self.attempt,
             "setbacks": self.setbacks,
             "halvings": self.halvings,
@@ -140,6 +143,7 @@ class Progress:
             best_epoch=int(values["best_epoch"]),
             readings=[Reading.from_dict(one) for one in values["readings"]],
             findings=[Diagnosis(**one) for one in values["findings"]],
+            rehearsed=int(values.get("rehearsed", 0)),
             attempt=int(values["attempt"]),
             setbacks=int(values["setbacks"]),
             halvings=int(values.get("halvings", 0)),

@@ -65,6 +65,11 @@ class JobState:
         return self.state in ("pausing", "paused")
 
     @property
+    def does(self) -> str:
+        """What it does now, in words."""
+        return f"Rehearsal before: {self.title}" if self.unit == engine.REHEARSAL else self.title
+
+    @property
     def busy(self) -> bool:
         """Whether it still runs."""
         return self.state in ("starting", "running", "pausing", "paused", "cancelling")

@@ -164,11 +164,19 @@ class Console:
         if self._bar is None:
             return
         if isinstance(event, StepDone):
-            self._bar.update(event.step - self._bar.n)
+            self._count(event.step, event.n_steps)
         elif isinstance(event, Progressed):
-            self._bar.update(event.n_done - self._bar.n)
+            self._count(event.n_done, event.n_total)
         elif isinstance(event, LossMeasured):
             self._bar.set_postfix_str(f"epoch {event.epoch + 1} loss {event.loss:.4g}", refresh=False)
+
+    def _count(self, n_done: int, n_total: int) -> None:
+        """Show how far it is; another total is another part of the work, as a rehearsal is before a training."""
+        if self._bar is None:
+            return
+        if n_total != self._bar.total:
+            self._bar.reset(n_total)
+        self._bar.update(n_done - self._bar.n)
 
     def _close_bar(self) -> None:
         if self._bar is not None:

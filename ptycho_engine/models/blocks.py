@@ -189,6 +189,13 @@ class Encoder(nn.Module):
             images = block(images)
         return images
 
+    @property
+    def first_layer(self) -> nn.Conv2d:
+        """What reads the patterns."""
+        first = self.blocks[0]
+        assert isinstance(first, DownBlock)
+        return first.conv1
+
     def descend(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the bottleneck, and for each block but the last its features before they are halved."""
         wide: list[Tensor] = []

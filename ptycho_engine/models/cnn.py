@@ -15,7 +15,7 @@ from ptycho_engine.models.heads import (
 from ptycho_engine.models.network import PatchModule
 from ptycho_engine.models.releases import RELEASES
 from ptycho_engine.models.shared_decoder import SharedDecoder
-from ptycho_engine.models.starts import draw_open_he
+from ptycho_engine.models.starts import draw_differences, draw_open_he
 
 
 class AmplitudeDecoder(Ascent):
@@ -83,6 +83,7 @@ class Cnn(PatchModule):
                 "Continue from the weights of a bundle.",
             )
         draw_open_he(self)
+        draw_differences(self.encoder.first_layer)
         start_transparent(self.decoder_amp.amp, self.config, amplitude)
         self.decoder_phase.phase.start_at(0.0, 0.0)
 

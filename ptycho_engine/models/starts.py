@@ -4,6 +4,11 @@ Torch's own start of a convolution (uniform, a = sqrt 5) lets the signal shrink 
 attention gates that begin at one half quarter it again at each block: the deep features hardly depend on the input, and
 the first hundreds of steps only wake them. He's normal start keeps the signal's size through ReLU layers (He et al.,
 ICCV 2015, equation 10), and gates that begin nearly open do not undo it.
+
+Most of a pattern is the light of the probe: it is smooth, and the same in all patterns. Kernels that sum to nearly zero
+hardly see what is even, and of simulated weak scans they let through ten to thirty times less of the mean pattern,
+beside half of what patterns differ by. A network that reads patterns as they are then starts with features that tell
+one pattern from another. A little of the even light is left to it: without any, a strong object was learned less well.
 """
 
 import torch
@@ -13,6 +18,12 @@ from ptycho_engine.models.blocks import ChannelGate, SpatialGate
 
 _OPEN_GATE_BIAS = 1.0
 """The channel gate adds the outcome for mean and maximum, so it begins at sigmoid(2) = 0.88."""
+
+_DIFFERENCE_GAIN = 2.0
+"""Of normalised patterns, kernels of He's draw that sum to zero give a variance of 0.015 to 0.07 where they give 0.5
+otherwise. The exact factor does not matter: two to eleven times as much trained equally well."""
+_EVEN_PART = 0.15
+"""What is left of a kernel's mean."""
 
 
 def draw_open_he(module: nn.Module) -> None:
@@ -30,6 +41,14 @@ def draw_open_he(module: nn.Module) -> None:
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
                 if part.bias is not None:
                     nn.init.zeros_(part.bias)
+
+
+def draw_differences(layer: nn.Conv2d) -> None:
+    """Take most of its mean off each kernel of a first layer, as drawn before, and make up for what is lost."""
+    with torch.no_grad():
+        kernels = layer.weight
+        mean = kernels.mean(dim=(-2, -1), keepdim=True)
+        kernels.sub_((1 - _EVEN_PART) * mean).mul_(_DIFFERENCE_GAIN)
 
 
 def _is_gate(module: nn.Module, layer: nn.Conv2d) -> bool:

@@ -10,6 +10,7 @@ import torch
 from ptycho_engine.config import ModelConfig
 from ptycho_engine.errors import BundleError, ConfigError
 from ptycho_engine.models.architectures import ARCHITECTURES, Architecture
+from ptycho_engine.models.cnn import Cnn
 from ptycho_engine.models.heads import inverse_silu
 from ptycho_engine.models.pinn import build_network, initialise_transparent, load_state, state_of
 
@@ -70,6 +71,22 @@ def test_the_transparent_start_is_flat_and_can_learn(setting: dict[str, Any], hi
     (patches - target).abs().square().mean().backward()
     dead = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []
+
+
+@pytest.mark.parametrize("gridsize", [1, 2])
+def test_the_start_reads_what_patterns_differ_by_and_hardly_what_is_even(gridsize: int) -> None:
+    torch.manual_seed(0)
+    model = replace(SMALL, gridsize=gridsize)
+    network = build_network(model)
+    initialise_transparent(network, model, 0.5)
+    assert isinstance(network.autoencoder, Cnn)
+    first = network.autoencoder.encoder.first_layer
+    with torch.no_grad():
+        even = first(torch.ones(1, gridsize**2, 16, 16))[..., 1:-1, 1:-1].square().mean()
+        noise = first(torch.randn(8, gridsize**2, 64, 64)).square().mean()
+    # He's rule gives 2 for both; 4 times as much of what sums to zero, and 0.09 times as much of what is even.
+    assert 0 < even < noise / 20
+    assert 5 < noise < 10
 
 
 @pytest.mark.parametrize("amplitude", [0.0, -1.0, float("nan"), float("inf")])

@@ -109,6 +109,12 @@ def test_architecture_can_be_chosen_apart_from_the_recipe() -> None:
     assert (plan.model.architecture, plan.model.input_transform, plan.learning_rate) == ("cnn", "none", 2e-3)
 
 
+def test_only_the_network_and_the_values_that_it_was_tried_with_rehearse() -> None:
+    counts = TrainConfig(recipe="compatible", profile="count-intensity")
+    other = TrainConfig(recipe="compatible", architecture="fno_vanilla")
+    assert [plan_training(one, 64, PROBE).rehearsal_steps for one in (counts, other)] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("gridsize", "batch_size", "rate"), [(1, 16, 2e-3), (2, 16, 4e-3), (3, 64, 6e-3), (1, 4, 1e-3)]
 )
@@ -145,7 +151,9 @@ def test_the_compatible_recipe_trains_ptychopinn_s_network_as_the_reliable_one_t
         plan_training(TrainConfig(gridsize=2, recipe=name), 64, PROBE) for name in ("reliable", "compatible")
     )
     assert (reliable.own_weight, compatible.own_weight) == (0.01, 1.0)
-    assert replace(reliable, model=compatible.model, schedule=compatible.schedule, own_weight=1.0) == compatible
+    assert (reliable.rehearsal_steps, compatible.rehearsal_steps) == (0, 400)
+    alike = replace(reliable, model=compatible.model, schedule=compatible.schedule, own_weight=1.0)
+    assert replace(alike, rehearsal_steps=400) == compatible
     assert [reliable.schedule(done / 10) for done in range(11)] == [
         compatible.schedule(done / 10) for done in range(11)
     ]
