@@ -1,12 +1,13 @@
 """What a training does before its first step where noise hides the object: rehearse on made-up objects."""
 
+import math
 from collections.abc import Generator
 from itertools import count
 
 from ptycho_engine.events import REHEARSAL, EngineEvent, MessageLogged, Progressed
 from ptycho_engine.rehearsal import NOISY, rehearsed, share_of_noise
 from ptycho_engine.time_left import TimeLeft
-from ptycho_engine.training_events import previews_due
+from ptycho_engine.training_events import preview, previews_due
 from ptycho_engine.training_job import TrainingJob
 from ptycho_engine.training_scans import ScanStep
 from ptycho_engine.training_state import GoodState
@@ -43,11 +44,18 @@ def rehearse(job: TrainingJob, left: TimeLeft) -> Generator[EngineEvent, None, N
         yield Progressed(done + 1, n_steps, REHEARSAL, seconds)
         if job.ranks.first:
             yield from previews_due(job)
+    over = MessageLogged("info", "The rehearsal is over; from here on the network is trained on the scan.")
+    if not math.isfinite(trainer.weight_change(job.good.trainer)):
+        trainer.go_back(job.good.trainer)
+        over = MessageLogged("warning", "The rehearsal ran away; the network is trained without it.", shown=True)
     trainer.forget_moments()
     job.progress.rehearsed = n_steps
     left.begin(0)
+    job.underway.forget()
     job.good = GoodState(trainer.snapshot(), job.progress.copy())
-    yield MessageLogged("info", "The rehearsal is over; from here on the network is trained on the scan.")
+    yield over
+    if job.ranks.first:
+        yield preview(job)
 
 
 def _steps(job: TrainingJob) -> Generator[ScanStep, None, None]:

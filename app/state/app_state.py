@@ -67,7 +67,7 @@ class JobState:
     @property
     def does(self) -> str:
         """What it does now, in words."""
-        return f"Rehearsal before: {self.title}" if self.unit == engine.REHEARSAL else self.title
+        return f"Rehearsal · {self.title}" if self.unit == engine.REHEARSAL else self.title
 
     @property
     def busy(self) -> bool:

@@ -19,6 +19,7 @@ from ptycho_engine.events import (
     EngineEvent,
     LossMeasured,
     MessageLogged,
+    PatchPreview,
     Progressed,
     StepDone,
     TrainingCompleted,
@@ -46,7 +47,7 @@ def _short(plan: Plan) -> Plan:
 
 
 def _train(n_photons: float = FEW, config: TrainConfig = CONFIG, **keywords: Any) -> Generator[EngineEvent, None, None]:
-    return train(tiny_scan(n_photons=n_photons), config, adapt=_short, **keywords)
+    return train(tiny_scan(n_photons=n_photons), config, **({"adapt": _short} | keywords))
 
 
 def _of(events: list[EngineEvent], kind: type[Any]) -> list[Any]:
@@ -225,6 +226,34 @@ def test_a_loss_that_runs_away_at_once_goes_back_to_what_was_rehearsed(monkeypat
     events = list(_train())
     assert len(_said(events)) == 2, "rehearsed once"
     assert _of(events, TrainingCompleted)[0].bundle.provenance["rehearsal_steps"] == STEPS
+
+
+def test_a_rehearsal_that_runs_away_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = trainer_module.Trainer.step
+
+    def spoiled(trainer: Any, batch: Any, scene: Any = None) -> Any:
+        if spoiled.calls == 1:  # type: ignore[attr-defined]
+            with torch.no_grad():
+                trainer.parameters[0].fill_(float("nan"))
+        spoiled.calls += 1  # type: ignore[attr-defined]
+        return step(trainer, batch, scene)
+
+    spoiled.calls = 0  # type: ignore[attr-defined]
+    without = list(_train(adapt=lambda plan: replace(plan, rehearsal_steps=0)))
+    monkeypatch.setattr(trainer_module.Trainer, "step", spoiled)
+    events = list(_train())
+    warned = [one.text for one in _of(events, MessageLogged) if one.level == "warning"]
+    assert warned == ["The rehearsal ran away; the network is trained without it."]
+    assert _weights(events) == _weights(without)
+
+
+def test_what_is_drawn_after_the_rehearsal_is_shown_at_once() -> None:
+    events = list(_train())
+    over = next(i for i, one in enumerate(events) if isinstance(one, MessageLogged) and "is over" in one.text)
+    shown, first = events[over + 1], _of(events, PatchPreview)[0]
+    assert isinstance(shown, PatchPreview)
+    assert (shown.step, first.step) == (0, 0)
+    assert not np.array_equal(shown.patches, first.patches)
 
 
 def test_a_training_stopped_in_its_rehearsal_leaves_nothing_and_begins_again(tmp_path: Path) -> None:
