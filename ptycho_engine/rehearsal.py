@@ -9,6 +9,7 @@ The objects are Gaussian random fields without any structure that a specimen mig
 together, in each batch as one or the other sign has it, so that neither tells the other.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ptycho_engine.arrays import ComplexArray, IndexArray
 from ptycho_engine.batches import Batch, GroupBatches
 from ptycho_engine.physics.noise import noise_share
+from ptycho_engine.physics.scaling import probe_energy
 from ptycho_engine.training_scans import TrainingScan
 from ptycho_engine.transfers import pinned
 
@@ -32,11 +34,19 @@ _CUTOFF = 0.15
 """Spatial frequency at which the fields have fallen to 1/e [1/px]: features of a few pixels."""
 _AMPLITUDE_SPREAD, _PHASE_SPREAD = 0.15, 0.3
 """Standard deviations of amplitude, and of phase [rad]."""
+_MOST_SIDES = 4
+"""Greatest side of a made-up object, in sides of a pattern."""
 _GROUPS = 1024
 
 
 def share_of_noise(scans: Sequence[TrainingScan]) -> float:
-    """Return which part of what patterns differ by is noise, in the scan where it is most; of up to 1024 groups."""
+    """Return which part of what patterns differ by is noise, in the scan where it is most; of up to 1024 groups.
+
+    0 where a probe sends no light, or is not finite: nothing can be made up under it.
+    """
+    energies = [probe_energy(scan.dataset.probe) for scan in scans]
+    if not all(math.isfinite(one) and one > 0 for one in energies):
+        return 0.0
     return max(_share_of_noise(scan.batches, scan.n_photons) for scan in scans)
 
 
@@ -69,7 +79,8 @@ def rehearsed(batch: Batch, scan: TrainingScan, seed: Sequence[int], done: float
     random = np.random.default_rng(list(seed))
     places = np.rint(batch.positions).astype(np.int64)
     corners = places.reshape(-1, 2) - places.reshape(-1, 2).min(axis=0)
-    height, width = corners.max(axis=0) + n
+    # The field repeats itself at its ends, so the object of a batch from places far apart need not reach over them all.
+    height, width = np.minimum(corners.max(axis=0) + n, _MOST_SIDES * n)
     patches = _cut(made_up_object((int(height), int(width)), random), corners, n)
     amplitudes = _measured(patches, scan.dataset.probe, photons_at(done, scan.n_photons), random)
     images = torch.from_numpy(amplitudes.reshape(batch.images.shape))
@@ -102,8 +113,9 @@ def made_up_object(shape: tuple[int, int], random: np.random.Generator) -> Compl
 
 
 def _cut(object_: ComplexArray, corners: IndexArray, n: int) -> ComplexArray:
-    windows = np.lib.stride_tricks.sliding_window_view(object_, (n, n))
-    return np.asarray(windows[corners[:, 0], corners[:, 1]])
+    whole = np.pad(object_, ((0, n), (0, n)), mode="wrap")
+    windows = np.lib.stride_tricks.sliding_window_view(whole, (n, n))
+    return np.asarray(windows[corners[:, 0] % object_.shape[0], corners[:, 1] % object_.shape[1]])
 
 
 def _measured(

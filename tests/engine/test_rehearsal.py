@@ -64,6 +64,8 @@ def _said(events: list[EngineEvent]) -> list[str]:
 
 def _scan(n_photons: float = FEW) -> TrainingScan:
     dataset = tiny_scan(n_photons=n_photons)
+    beside = np.random.default_rng(3).uniform(-0.5, 0.5, dataset.scan_positions.shape)
+    dataset = replace(dataset, scan_positions=dataset.scan_positions + beside)
     grouping = group_positions(dataset.scan_positions, GroupingConfig(gridsize=1, n_groups=6))
     scale = (N / 2) / np.sqrt(np.square(dataset.diffraction(slice(None))).sum(axis=(1, 2)).mean())
     batches = GroupBatches(dataset, grouping, float(scale), torch.device("cpu"), 6)
@@ -112,6 +114,35 @@ def _pattern(patch: np.ndarray, probe: np.ndarray) -> np.ndarray:
     index = np.arange(N) - N // 2
     kernel = np.exp(-2j * np.pi * np.outer(index, np.arange(N)) / N) / np.sqrt(N)
     return np.asarray(np.abs(kernel @ (patch * probe).astype(np.complex128) @ kernel.T))
+
+
+def test_places_far_apart_take_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = _scan()
+    near = scan.batches.batch(np.arange(6))
+    shapes: list[tuple[int, int]] = []
+
+    def made_up(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
+        shapes.append(shape)
+        return made_up_object(shape, random)
+
+    monkeypatch.setattr(rehearsal, "made_up_object", made_up)
+    far = rehearsed(replace(near, positions=near.positions * 1e6), scan, (1, 2), 0.0)
+    assert shapes == [(4 * N, 4 * N)]
+    assert torch.isfinite(far.images).all()
+    # One period on, the same object is seen.
+    moved = near.positions.copy()
+    moved[1] = moved[0] + 4 * N
+    moved[2] = moved[0] + 12 * N
+    here, once, thrice, elsewhere = rehearsed(replace(near, positions=moved), scan, (1, 2), 0.0).images[:4, 0]
+    assert torch.allclose(here, once, atol=0.15)
+    assert torch.allclose(here, thrice, atol=0.15)
+    assert not torch.allclose(here, elsewhere, atol=0.15)
+
+
+def test_a_probe_without_light_is_not_rehearsed_under() -> None:
+    scan = _scan(1e2)
+    for probe in (0 * scan.dataset.probe, scan.dataset.probe * np.float32("nan")):
+        assert share_of_noise([replace(scan, dataset=replace(scan.dataset, probe=probe))]) == 0.0
 
 
 def test_noise_is_that_of_the_photons() -> None:
