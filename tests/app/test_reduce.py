@@ -122,6 +122,15 @@ def test_opening_beside_a_training_leaves_the_training_alone() -> None:
     assert after(app.JobEnded("open-1", "completed"), start=state).file_job != state.file_job
 
 
+def test_a_rehearsal_is_named_until_the_training_begins() -> None:
+    state = after(TRAIN, STARTED, events.Progressed(40, 400, events.REHEARSAL, 90.0))
+    assert state.job is not None
+    assert (state.job.does, state.job.n_done, state.job.n_total) == ("Rehearsal · Training", 40, 400)
+    state = after(events.StepDone(1, 100, 0, 4, 60.0), start=state)
+    assert state.job is not None
+    assert (state.job.does, state.job.n_done, state.job.n_total) == ("Training", 1, 100)
+
+
 def test_cancelling_shows_until_the_end() -> None:
     state = after(TRAIN, app.JobCancelling("train-1"), STARTED)
     assert state.job is not None

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from ptycho_engine.cli import VERBS, main
 from ptycho_engine.cli.console import Console
 from ptycho_engine.config import TrainConfig
 from ptycho_engine.documents import Diagnosis, FitFigures
-from ptycho_engine.events import DiagnosisFound, ValidationMeasured
+from ptycho_engine.events import REHEARSAL, DiagnosisFound, JobStarted, Progressed, StepDone, ValidationMeasured
 from ptycho_engine.formats import write_dataset
 from tests.helpers.tiny_scan import tiny_scan
 
@@ -185,6 +186,21 @@ def test_a_reader_that_goes_away_ends_the_program_quietly(tmp_path: Path) -> Non
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_the_bar_begins_anew_after_a_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    seen = []
+    with Console() as console:
+        console.event(JobStarted("train", "CPU", 6, "steps"))
+        for event in (Progressed(1, 400, REHEARSAL), Progressed(400, 400, REHEARSAL), StepDone(1, 6, 0, 1)):
+            console.event(event)
+            seen.append((console._bar.n, console._bar.total))
+    assert seen == [(1, 400), (400, 400), (1, 6)]
 
 
 def test_findings_and_figures_are_printed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
