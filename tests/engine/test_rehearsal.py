@@ -139,6 +139,20 @@ def test_places_far_apart_take_no_more_memory(monkeypatch: pytest.MonkeyPatch) -
     assert not torch.allclose(here, elsewhere, atol=0.15)
 
 
+def test_a_made_up_object_goes_on_at_its_other_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = _scan(1e15)
+    near = scan.batches.batch(np.arange(6))
+    monkeypatch.setattr(rehearsal, "made_up_object", lambda shape, _: _ramps(shape))
+    moved = np.array([[0, 0], [250, 3], [7, 240], [700, 500], [255, 255], [1, 2]], np.float64)[:, None] + 40
+    seen = rehearsed(replace(near, positions=moved), scan, (1, 2), 1.0).images[:, 0].numpy()
+    full = _ramps((4 * N, 4 * N))
+    rows, columns = ((moved[:, 0, axis, None].astype(int) - 40 + np.arange(N)) % (4 * N) for axis in (0, 1))
+    patches = [full[np.ix_(*both)] for both in zip(rows, columns, strict=True)]
+    expected = np.stack([_pattern(patch, scan.dataset.probe[0]) for patch in patches])
+    expected *= (N / 2) / np.sqrt(np.square(expected).sum(axis=(1, 2)).mean())
+    np.testing.assert_allclose(seen, expected, atol=2e-5)
+
+
 def test_a_probe_without_light_is_not_rehearsed_under() -> None:
     scan = _scan(1e2)
     for probe in (0 * scan.dataset.probe, scan.dataset.probe * np.float32("nan")):
