@@ -161,7 +161,9 @@ def _compatible(base: ModelConfig, probe: ComplexArray, batch_size: int | None) 
     amplitude's activation and stay: so it starts as the empty object. Patterns are predicted from one object that all
     patches of a batch share, in steps of 16 patterns and one cycle of the rate; PtychoPINN reads the weights all the
     same. Trained on single patches at 1e-3, three of ten seeds lacked a tenth of the phase after 400 steps. With half
-    of PtychoPINN's filters, which its bundles allow, a step takes a third of the time.
+    of PtychoPINN's filters, which its bundles allow, a step takes a third of the time. Its first kernels start nearly
+    blind to even light, which is most of a pattern; and where noise hides the object it rehearses, since it must learn
+    the way from detector to specimen that the network of ``reliable`` is given.
     """
     model = replace(base, n_filters_scale=1)
     # Counts are not rehearsed: what is made up are amplitudes.

@@ -172,8 +172,6 @@ class Console:
 
     def _count(self, n_done: int, n_total: int) -> None:
         """Show how far it is; another total is another part of the work, as a rehearsal is before a training."""
-        if self._bar is None:
-            return
         if n_total != self._bar.total:
             self._bar.reset(n_total)
         self._bar.update(n_done - self._bar.n)

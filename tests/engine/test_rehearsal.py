@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -256,36 +256,30 @@ def test_a_start_that_collapses_rehearses_anew(monkeypatch: pytest.MonkeyPatch) 
     assert [one.n_done for one in _of(events, Progressed)] == [1, 2, 3, 1, 2, 3]
 
 
-def test_a_loss_that_runs_away_at_once_goes_back_to_what_was_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = trainer_module.Trainer.step
+def _spoil(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Let the step number ``at``, those of the rehearsal counted, begin with a weight that is not finite."""
+    step, calls = trainer_module.Trainer.step, count()
 
     def spoiled(trainer: Any, batch: Any, scene: Any = None) -> Any:
-        if trainer.rate_factor == 1.0 and spoiled.calls == STEPS + 1:  # type: ignore[attr-defined]
+        if next(calls) == at:
             with torch.no_grad():
                 trainer.parameters[0].fill_(float("nan"))
-        spoiled.calls += 1  # type: ignore[attr-defined]
         return step(trainer, batch, scene)
 
-    spoiled.calls = 0  # type: ignore[attr-defined]
     monkeypatch.setattr(trainer_module.Trainer, "step", spoiled)
+
+
+def test_a_loss_that_runs_away_at_once_goes_back_to_what_was_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _spoil(monkeypatch, STEPS + 1)
     events = list(_train())
+    assert any("Diverged in epoch 1" in one.text for one in _of(events, MessageLogged))
     assert len(_said(events)) == 2, "rehearsed once"
     assert _of(events, TrainingCompleted)[0].bundle.provenance["rehearsal_steps"] == STEPS
 
 
 def test_a_rehearsal_that_runs_away_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = trainer_module.Trainer.step
-
-    def spoiled(trainer: Any, batch: Any, scene: Any = None) -> Any:
-        if spoiled.calls == 1:  # type: ignore[attr-defined]
-            with torch.no_grad():
-                trainer.parameters[0].fill_(float("nan"))
-        spoiled.calls += 1  # type: ignore[attr-defined]
-        return step(trainer, batch, scene)
-
-    spoiled.calls = 0  # type: ignore[attr-defined]
     without = list(_train(adapt=lambda plan: replace(plan, rehearsal_steps=0)))
-    monkeypatch.setattr(trainer_module.Trainer, "step", spoiled)
+    _spoil(monkeypatch, 1)
     events = list(_train())
     warned = [one.text for one in _of(events, MessageLogged) if one.level == "warning"]
     assert warned == ["The rehearsal ran away; the network is trained without it."]
